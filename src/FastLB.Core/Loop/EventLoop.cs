@@ -1,0 +1,87 @@
+namespace FastLB.Core.Loop;
+
+/// <summary>
+/// One thread's loop, shaped by completions: operations are submitted, and their ends are dispatched from the loop's turn.
+/// epoll can imitate completions, io_uring is made of them, and the simulator is natural in this shape.
+/// <para>The contract, checked by the same tests on every back end:</para>
+/// <list type="number">
+/// <item>no callback runs inside a submit;</item>
+/// <item>at most one receive and one send are outstanding per peer;</item>
+/// <item>a buffer handed to send belongs to the loop until its completion;</item>
+/// <item><see cref="Peer.OnClosed"/> comes exactly once, last, when nothing of the peer is in flight; after
+/// <see cref="Close"/> it is the only callback still to come;</item>
+/// <item>completions of an older generation of a descriptor are dropped.</item>
+/// </list>
+/// All members but <see cref="Post"/> belong to the loop's own thread.
+/// </summary>
+public abstract class EventLoop
+{
+    private readonly PostQueue _posted = new();
+
+    protected EventLoop(int index, BufferPool buffers, ulong seed, long nowMs)
+    {
+        Index = index;
+        Buffers = buffers;
+        Random = new RandomSource(seed);
+        NowMs = nowMs;
+        Timers = new TimerWheel(nowMs);
+    }
+
+    /// <summary>The loop's number, from 0. Per-loop counters of shared structures are found by it.</summary>
+    public int Index { get; }
+
+    public BufferPool Buffers { get; }
+
+    public RandomSource Random { get; }
+
+    public TimerWheel Timers { get; }
+
+    /// <summary>Monotonic milliseconds, read once per turn. Its origin means nothing.</summary>
+    public long NowMs { get; protected set; }
+
+    /// <summary>The kernel interface that moves the bytes, as the status page names it.</summary>
+    public abstract string EngineName { get; }
+
+    /// <summary>Starts to accept on <paramref name="endpoint"/>. 0, or -errno when the socket could not be bound.</summary>
+    public abstract int Listen(Listener listener, Endpoint endpoint);
+
+    /// <summary>Accepts what already waits in the queue, then closes the listening socket.</summary>
+    public abstract void StopListening(Listener listener);
+
+    /// <summary>Opens a connection for <paramref name="peer"/>; its <see cref="Peer.OnConnected"/> tells how that ended.</summary>
+    public abstract void Connect(Peer peer, Endpoint endpoint);
+
+    /// <summary>Asks for the next bytes. Costs no memory while it waits.</summary>
+    public abstract void Receive(Peer peer);
+
+    /// <summary>
+    /// Sends the bytes of <paramref name="buffer"/> from <paramref name="start"/> to <paramref name="end"/>, all of them or
+    /// until an error. Takes over one reference to the buffer.
+    /// </summary>
+    public abstract void Send(Peer peer, LoopBuffer buffer, int start, int end);
+
+    /// <summary>Ends the peer's sending direction (TCP FIN). Only when no send is outstanding.</summary>
+    public abstract void ShutdownSend(Peer peer);
+
+    /// <summary>
+    /// Closes the peer; what is outstanding is given up. With <paramref name="reset"/> the other side sees an error
+    /// (TCP RST) instead of an end, so that a cut message never looks complete. Closing twice is closing once.
+    /// </summary>
+    public abstract void Close(Peer peer, bool reset = false);
+
+    /// <summary>Runs <paramref name="work"/> on the loop's thread soon. Safe from every thread.</summary>
+    public void Post(PostedWork work)
+    {
+        if (_posted.Push(work))
+        {
+            Wake();
+        }
+    }
+
+    /// <summary>Makes a sleeping loop begin its next turn. Called from other threads.</summary>
+    protected abstract void Wake();
+
+    protected bool HasPosted => !_posted.IsEmpty;
+
+    protected void RunPosted() => _posted.RunAll(this);
+}
