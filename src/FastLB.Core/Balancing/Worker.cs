@@ -1,0 +1,96 @@
+using FastLB.Core.Loop;
+
+namespace FastLB.Core.Balancing;
+
+/// <summary>
+/// One member of a pool. Its identity never changes: a restarted process is a new worker in the same slot with the next
+/// generation. The counters have one cell per loop, a cache line pair apart; only that loop writes its cell, and everybody
+/// may read them all.
+/// </summary>
+public sealed class Worker
+{
+    /// <summary>Longs from one loop's cells to the next: 128 bytes, because processors fetch cache lines in pairs.</summary>
+    private const int Stride = 16;
+
+    private const int InFlightCell = 0;
+    private const int RequestsCell = 1;
+    private const int FailuresCell = 2;
+
+    private readonly long[] _cells;
+    private readonly int _loops;
+
+    public Worker(string poolName, int slot, int generation, Endpoint endpoint, int loops, int weight = 1)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(slot);
+        ArgumentOutOfRangeException.ThrowIfLessThan(loops, 1);
+        PoolName = poolName;
+        Slot = slot;
+        Generation = generation;
+        Endpoint = endpoint;
+        Weight = weight;
+        Name = $"{poolName}/{slot}";
+        _loops = loops;
+
+        // One stride ahead of the first cell keeps the array's header out of the first loop's lines.
+        _cells = new long[(loops + 1) * Stride];
+    }
+
+    public string PoolName { get; }
+
+    /// <summary>The stable place in the pool that sticky cookies name.</summary>
+    public int Slot { get; }
+
+    /// <summary>How often the slot's process was replaced, from 1; 0 for a worker that FastLB only reaches.</summary>
+    public int Generation { get; }
+
+    public Endpoint Endpoint { get; }
+
+    public int Weight { get; }
+
+    /// <summary><c>pool/slot</c>, as logs and the worker's environment name it.</summary>
+    public string Name { get; }
+
+    /// <summary>Requests and tunnels that a loop sent here and that have not ended.</summary>
+    public long InFlight => Sum(InFlightCell);
+
+    /// <summary>Requests and tunnels sent here since the worker exists.</summary>
+    public long Requests => Sum(RequestsCell);
+
+    /// <summary>Of those, the ones that this worker failed: no connection, no answer, or a broken one.</summary>
+    public long Failures => Sum(FailuresCell);
+
+    /// <summary>A loop begins a request here. Only loop <paramref name="loop"/> calls it with its own number.</summary>
+    public void Begin(int loop)
+    {
+        var cell = CellOf(loop);
+        Volatile.Write(ref _cells[cell + InFlightCell], _cells[cell + InFlightCell] + 1);
+        Volatile.Write(ref _cells[cell + RequestsCell], _cells[cell + RequestsCell] + 1);
+    }
+
+    /// <summary>That request ended. Exactly once per <see cref="Begin"/>.</summary>
+    public void End(int loop, bool failed)
+    {
+        var cell = CellOf(loop);
+        Invariant.That(_cells[cell + InFlightCell] > 0, "a request ends at a worker once");
+        Volatile.Write(ref _cells[cell + InFlightCell], _cells[cell + InFlightCell] - 1);
+        if (failed)
+        {
+            Volatile.Write(ref _cells[cell + FailuresCell], _cells[cell + FailuresCell] + 1);
+        }
+    }
+
+    public override string ToString() => Generation == 0 ? $"{Name} at {Endpoint}" : $"{Name} generation {Generation} at {Endpoint}";
+
+    private static int CellOf(int loop) => (loop + 1) * Stride;
+
+    private long Sum(int offset)
+    {
+        var sum = 0L;
+        for (var loop = 0; loop < _loops; loop++)
+        {
+            sum += Volatile.Read(ref _cells[CellOf(loop) + offset]);
+        }
+
+        return sum;
+    }
+}

@@ -1,0 +1,39 @@
+namespace FastLB.Fleet;
+
+public enum WorkerTransport
+{
+    /// <summary>PORT is a port of the worker's own on 127.0.0.1.</summary>
+    Tcp,
+
+    /// <summary>PORT is the path of a unix socket, which Node's <c>listen(process.env.PORT)</c> takes as it is.</summary>
+    Unix,
+}
+
+/// <summary>How the processes of one pool are run (<c>run:</c> in the configuration). Immutable.</summary>
+public sealed record RunSettings
+{
+    public required string PoolName { get; init; }
+
+    /// <summary>The program and its arguments. Never passed through a shell.</summary>
+    public required IReadOnlyList<string> Command { get; init; }
+
+    /// <summary>How many processes; the configuration's <c>max</c> is resolved before this.</summary>
+    public required int Instances { get; init; }
+
+    /// <summary>The working directory, absolute; null: FastLB's own.</summary>
+    public string? Directory { get; init; }
+
+    /// <summary>Added to FastLB's own environment.</summary>
+    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+
+    public WorkerTransport Transport { get; init; } = WorkerTransport.Tcp;
+
+    /// <summary>From the start of a process until it answers on its port; over it the process is replaced.</summary>
+    public int ReadyTimeoutMs { get; init; } = 10_000;
+
+    /// <summary>From SIGTERM until SIGKILL.</summary>
+    public int KillTimeoutMs { get; init; } = 5_000;
+
+    /// <summary>How long a replaced worker may go on with the requests that it has.</summary>
+    public int DrainMs { get; init; } = 30_000;
+}

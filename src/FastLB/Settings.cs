@@ -1,0 +1,38 @@
+using FastLB.Core.Balancing;
+using FastLB.Core.Loop;
+using FastLB.Core.Proxy;
+using FastLB.Fleet;
+
+namespace FastLB;
+
+public enum EngineChoice
+{
+    Auto,
+    Epoll,
+    IoUring,
+}
+
+/// <summary>
+/// Everything that one run of FastLB is told, whether it came from a file or from the command line: checked, complete and
+/// immutable. Every pool that a route names exists, and a pool has either reached workers or run settings.
+/// </summary>
+public sealed record Settings
+{
+    public EngineChoice Engine { get; init; } = EngineChoice.Auto;
+
+    /// <summary>How many loops; 0: one per core that this process may use.</summary>
+    public int Loops { get; init; }
+
+    /// <summary>Where the admin API listens; null: nowhere.</summary>
+    public Endpoint? AdminBind { get; init; }
+
+    /// <summary>From the wish to stop until what still runs is cut off.</summary>
+    public int DrainMs { get; init; } = Timeouts.Default.DrainMs;
+
+    public required IReadOnlyList<ListenerSettings> Listeners { get; init; }
+
+    public required IReadOnlyList<PoolSettings> Pools { get; init; }
+
+    /// <summary>For the pools whose processes FastLB runs.</summary>
+    public IReadOnlyList<RunSettings> Runs { get; init; } = [];
+}
