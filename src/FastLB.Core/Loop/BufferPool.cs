@@ -36,7 +36,7 @@ public sealed class BufferPool
     /// <summary>How often a rent was refused since the start.</summary>
     public long Refusals { get; private set; }
 
-    /// <summary>True after a refusal until a large buffer came back; the loop then serves those that wait.</summary>
+    /// <summary>False while no large buffer can be had; the loop lets receivers wait until it is true again.</summary>
     public bool HasLargeAvailable => _freeLarge is not null || _createdLarge < _largeLimit;
 
     /// <summary>A buffer that takes at least <paramref name="dataCapacity"/> bytes with one reference, or null when the pool is empty.</summary>

@@ -42,8 +42,11 @@ public abstract class EventLoop
     /// <summary>The kernel interface that moves the bytes, as the status page names it.</summary>
     public abstract string EngineName { get; }
 
-    /// <summary>Starts to accept on <paramref name="endpoint"/>. 0, or -errno when the socket could not be bound.</summary>
-    public abstract int Listen(Listener listener, Endpoint endpoint);
+    /// <summary>
+    /// Starts to accept on a socket that is already bound and listening, and takes it over. Binding is done before, where
+    /// an address in use can still be told to a person.
+    /// </summary>
+    public abstract void Listen(Listener listener, int socket);
 
     /// <summary>Accepts what already waits in the queue, then closes the listening socket.</summary>
     public abstract void StopListening(Listener listener);

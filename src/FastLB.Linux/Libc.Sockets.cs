@@ -1,0 +1,174 @@
+using System.Runtime.InteropServices;
+
+namespace FastLB.Linux;
+
+/// <summary>Sockets, epoll and eventfd: what the loops call. socket(7), tcp(7), epoll(7).</summary>
+internal static unsafe partial class Libc
+{
+    internal const int AF_UNIX = 1;
+    internal const int AF_INET = 2;
+    internal const int AF_INET6 = 10;
+    internal const int SOCK_STREAM = 1;
+    internal const int SOCK_NONBLOCK = 0x800;
+    internal const int SOCK_CLOEXEC = 0x80000;
+    internal const int SOL_SOCKET = 1;
+    internal const int SO_REUSEADDR = 2;
+    internal const int SO_ERROR = 4;
+    internal const int SO_LINGER = 13;
+    internal const int SO_REUSEPORT = 15;
+    internal const int IPPROTO_TCP = 6;
+    internal const int IPPROTO_IPV6 = 41;
+    internal const int IPV6_V6ONLY = 26;
+    internal const int TCP_NODELAY = 1;
+    internal const int SHUT_WR = 1;
+    internal const int MSG_NOSIGNAL = 0x4000;
+    internal const int F_DUPFD_CLOEXEC = 1030;
+
+    internal const int EPOLL_CLOEXEC = 0x80000;
+    internal const int EPOLL_CTL_ADD = 1;
+    internal const int EPOLL_CTL_DEL = 2;
+    internal const uint EPOLLIN = 0x1;
+    internal const uint EPOLLOUT = 0x4;
+    internal const uint EPOLLERR = 0x8;
+    internal const uint EPOLLHUP = 0x10;
+    internal const uint EPOLLRDHUP = 0x2000;
+    internal const uint EPOLLEXCLUSIVE = 1u << 28;
+    internal const uint EPOLLET = 1u << 31;
+
+    internal const int EFD_NONBLOCK = 0x800;
+    internal const int EFD_CLOEXEC = 0x80000;
+
+    internal static int Socket(int family) => Check(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+
+    internal static int Bind(int fd, ReadOnlySpan<byte> address)
+    {
+        fixed (byte* pointer = address)
+        {
+            return Check(bind(fd, pointer, (uint)address.Length));
+        }
+    }
+
+    internal static int Connect(int fd, ReadOnlySpan<byte> address)
+    {
+        fixed (byte* pointer = address)
+        {
+            return Check(connect(fd, pointer, (uint)address.Length));
+        }
+    }
+
+    internal static int Listen(int fd, int backlog) => Check(listen(fd, backlog));
+
+    /// <summary>The bound address's bytes are written to <paramref name="address"/>; their count is the answer.</summary>
+    internal static int GetSocketName(int fd, Span<byte> address)
+    {
+        var length = (uint)address.Length;
+        fixed (byte* pointer = address)
+        {
+            var result = Check(getsockname(fd, pointer, &length));
+            return result < 0 ? result : (int)length;
+        }
+    }
+
+    /// <summary>A connection that waits, non-blocking and closed on exec; its peer's address is written to the buffer.</summary>
+    internal static int Accept(int fd, Span<byte> address, out int addressLength)
+    {
+        var length = (uint)address.Length;
+        fixed (byte* pointer = address)
+        {
+            var result = Check(accept4(fd, pointer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+            addressLength = (int)Math.Min(length, (uint)address.Length);
+            return result;
+        }
+    }
+
+    internal static nint Receive(int fd, byte* buffer, nint length) => Check(recv(fd, buffer, (nuint)length, 0));
+
+    internal static nint Send(int fd, byte* buffer, nint length) => Check(send(fd, buffer, (nuint)length, MSG_NOSIGNAL));
+
+    internal static int Shutdown(int fd, int how) => Check(shutdown(fd, how));
+
+    internal static int SetOption(int fd, int level, int name, int value) => Check(setsockopt(fd, level, name, &value, sizeof(int)));
+
+    /// <summary>Makes close(2) send a reset and throw away what was not sent yet.</summary>
+    internal static int SetResetOnClose(int fd)
+    {
+        var linger = stackalloc int[2] { 1, 0 };
+        return Check(setsockopt(fd, SOL_SOCKET, SO_LINGER, linger, 2 * sizeof(int)));
+    }
+
+    /// <summary>The pending error of a socket as a positive errno, 0 for none; how a connect ended.</summary>
+    internal static int GetPendingError(int fd)
+    {
+        int error;
+        uint length = sizeof(int);
+        var result = Check(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length));
+        return result < 0 ? -result : error;
+    }
+
+    internal static int Duplicate(int fd) => Check(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+
+    internal static int EpollCreate() => Check(epoll_create1(EPOLL_CLOEXEC));
+
+    internal static int EpollAdd(int epoll, int fd, uint events, ulong data)
+    {
+        var entry = stackalloc byte[EpollEvents.MaxEntrySize];
+        EpollEvents.Write(entry, events, data);
+        return Check(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, entry));
+    }
+
+    internal static int EpollRemove(int epoll, int fd) => Check(epoll_ctl(epoll, EPOLL_CTL_DEL, fd, null));
+
+    /// <summary>Waits for events, at most <paramref name="timeoutMs"/> (-1: without limit).</summary>
+    internal static int EpollWait(int epoll, byte* entries, int count, int timeoutMs) =>
+        Check(epoll_wait(epoll, entries, count, timeoutMs));
+
+    internal static int EventDescriptor() => Check(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+
+    [LibraryImport("libc")]
+    private static partial int socket(int domain, int type, int protocol);
+
+    [LibraryImport("libc")]
+    private static partial int bind(int fd, byte* address, uint length);
+
+    [LibraryImport("libc")]
+    private static partial int connect(int fd, byte* address, uint length);
+
+    [LibraryImport("libc")]
+    private static partial int listen(int fd, int backlog);
+
+    [LibraryImport("libc")]
+    private static partial int getsockname(int fd, byte* address, uint* length);
+
+    [LibraryImport("libc")]
+    private static partial int accept4(int fd, byte* address, uint* length, int flags);
+
+    [LibraryImport("libc")]
+    private static partial nint recv(int fd, byte* buffer, nuint length, int flags);
+
+    [LibraryImport("libc")]
+    private static partial nint send(int fd, byte* buffer, nuint length, int flags);
+
+    [LibraryImport("libc")]
+    private static partial int shutdown(int fd, int how);
+
+    [LibraryImport("libc")]
+    private static partial int setsockopt(int fd, int level, int name, void* value, uint length);
+
+    [LibraryImport("libc")]
+    private static partial int getsockopt(int fd, int level, int name, void* value, uint* length);
+
+    [LibraryImport("libc")]
+    private static partial int fcntl(int fd, int command, int argument);
+
+    [LibraryImport("libc")]
+    private static partial int epoll_create1(int flags);
+
+    [LibraryImport("libc")]
+    private static partial int epoll_ctl(int epoll, int operation, int fd, byte* entry);
+
+    [LibraryImport("libc")]
+    private static partial int epoll_wait(int epoll, byte* entries, int count, int timeoutMs);
+
+    [LibraryImport("libc")]
+    private static partial int eventfd(uint initial, int flags);
+}

@@ -1,0 +1,171 @@
+using FastLB.Core.Loop;
+
+namespace FastLB.Linux;
+
+/// <summary>
+/// The listening sockets of one address, one per loop: SO_REUSEPORT sockets among which the kernel spreads connections, or,
+/// for a unix path, duplicates of one socket. They are bound before any loop runs, so that an address in use is told at start.
+/// </summary>
+public sealed class ListenSockets
+{
+    private const int Backlog = 4096;
+
+    private ListenSockets(Endpoint endpoint, int[] descriptors)
+    {
+        Endpoint = endpoint;
+        Descriptors = descriptors;
+    }
+
+    /// <summary>Where it listens; a port of 0 was replaced by the one that the kernel chose.</summary>
+    public Endpoint Endpoint { get; }
+
+    /// <summary>One per loop; each is handed to <see cref="EventLoop.Listen"/>, which owns it from then on.</summary>
+    public IReadOnlyList<int> Descriptors { get; }
+
+    /// <summary>Binds and listens. 0 with the sockets, or -errno with nothing left open.</summary>
+    public static int Open(Endpoint endpoint, int count, out ListenSockets? sockets)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        sockets = null;
+        var descriptors = new List<int>(count);
+        var bound = endpoint;
+        var result = endpoint.IsUnix ? OpenUnix(endpoint, count, descriptors) : OpenIp(ref bound, count, descriptors);
+        if (result < 0)
+        {
+            foreach (var descriptor in descriptors)
+            {
+                Libc.Close(descriptor);
+            }
+
+            return result;
+        }
+
+        sockets = new ListenSockets(bound, [.. descriptors]);
+        return 0;
+    }
+
+    private static int OpenIp(ref Endpoint endpoint, int count, List<int> descriptors)
+    {
+        // With SO_REUSEPORT a second FastLB of the same user would bind happily and take half of the connections. A first
+        // bind without the option finds out whether anybody is there.
+        var probe = OpenOne(endpoint, reusePort: false, listen: false);
+        if (probe < 0)
+        {
+            return probe;
+        }
+
+        endpoint = BoundEndpoint(probe, endpoint);
+        Libc.Close(probe);
+        for (var i = 0; i < count; i++)
+        {
+            var descriptor = OpenOne(endpoint, reusePort: true, listen: true);
+            if (descriptor < 0)
+            {
+                return descriptor;
+            }
+
+            descriptors.Add(descriptor);
+        }
+
+        return 0;
+    }
+
+    private static int OpenUnix(Endpoint endpoint, int count, List<int> descriptors)
+    {
+        if (File.Exists(endpoint.UnixPath) && !IsAnswered(endpoint))
+        {
+            // Left behind by a process that was killed. Only a socket nobody listens on is removed.
+            File.Delete(endpoint.UnixPath!);
+        }
+
+        var first = OpenOne(endpoint, reusePort: false, listen: true);
+        if (first < 0)
+        {
+            return first;
+        }
+
+        descriptors.Add(first);
+        for (var i = 1; i < count; i++)
+        {
+            var duplicate = Libc.Duplicate(first);
+            if (duplicate < 0)
+            {
+                return duplicate;
+            }
+
+            descriptors.Add(duplicate);
+        }
+
+        return 0;
+    }
+
+    private static int OpenOne(Endpoint endpoint, bool reusePort, bool listen)
+    {
+        var descriptor = Libc.Socket(SocketAddress.FamilyOf(endpoint));
+        if (descriptor < 0)
+        {
+            return descriptor;
+        }
+
+        Span<byte> address = stackalloc byte[SocketAddress.MaxLength];
+        var length = SocketAddress.Write(endpoint, address);
+        var result = 0;
+        if (!endpoint.IsUnix)
+        {
+            Libc.SetOption(descriptor, Libc.SOL_SOCKET, Libc.SO_REUSEADDR, 1);
+
+            // Accepted sockets inherit this, which saves a call per connection.
+            Libc.SetOption(descriptor, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1);
+            if (SocketAddress.FamilyOf(endpoint) == Libc.AF_INET6)
+            {
+                Libc.SetOption(descriptor, Libc.IPPROTO_IPV6, Libc.IPV6_V6ONLY, 1);
+            }
+
+            if (reusePort)
+            {
+                result = Libc.SetOption(descriptor, Libc.SOL_SOCKET, Libc.SO_REUSEPORT, 1);
+            }
+        }
+
+        if (result >= 0)
+        {
+            result = Libc.Bind(descriptor, address[..length]);
+        }
+
+        if (result >= 0 && listen)
+        {
+            result = Libc.Listen(descriptor, Backlog);
+        }
+
+        if (result < 0)
+        {
+            Libc.Close(descriptor);
+            return result;
+        }
+
+        return descriptor;
+    }
+
+    private static Endpoint BoundEndpoint(int descriptor, Endpoint endpoint)
+    {
+        Span<byte> address = stackalloc byte[SocketAddress.MaxLength];
+        return Libc.GetSocketName(descriptor, address) < 0
+            ? endpoint
+            : SocketAddress.WithPort(endpoint, SocketAddress.ReadPort(address));
+    }
+
+    private static bool IsAnswered(Endpoint endpoint)
+    {
+        var descriptor = Libc.Socket(Libc.AF_UNIX);
+        if (descriptor < 0)
+        {
+            return true;
+        }
+
+        Span<byte> address = stackalloc byte[SocketAddress.MaxLength];
+        var length = SocketAddress.Write(endpoint, address);
+        var result = Libc.Connect(descriptor, address[..length]);
+        Libc.Close(descriptor);
+        return result != -IoError.ConnectionRefused;
+    }
+}
