@@ -1,5 +1,4 @@
 using FastLB.Core.Loop;
-using FastLB.Core.Proxy;
 
 namespace FastLB.Core.Balancing;
 

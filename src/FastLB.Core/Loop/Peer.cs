@@ -19,6 +19,9 @@ public abstract class Peer : LoopTimer
     /// <summary>True while a receive of this peer has not completed.</summary>
     public bool IsReceiving => (State.Flags & PeerFlags.ReceiveArmed) != 0;
 
+    /// <summary>After a send that failed: the offset in its buffer of the first byte that the kernel did not take.</summary>
+    public int SendPosition => State.SendOffset;
+
     /// <summary>A listener's connection was adopted by the loop. Comes first, once, and only for accepted peers.</summary>
     public virtual void OnAccepted() => throw new NotSupportedException($"{GetType().Name} is never accepted.");
 

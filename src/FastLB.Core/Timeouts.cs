@@ -1,4 +1,4 @@
-namespace FastLB.Core.Proxy;
+namespace FastLB.Core;
 
 /// <summary>
 /// Every wait has one of these limits, all in milliseconds. They come from the configuration: <c>timeouts</c> at the top,

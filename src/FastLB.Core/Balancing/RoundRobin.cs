@@ -1,0 +1,24 @@
+using FastLB.Core.Loop;
+
+namespace FastLB.Core.Balancing;
+
+/// <summary>
+/// One after the other. Every loop goes round on its own, from a random start, so the loops do not march in step. Fair to
+/// within one request per loop while the workers stay the same.
+/// </summary>
+public sealed class RoundRobin : Strategy
+{
+    private uint _next;
+    private bool _started;
+
+    public override int Pick(ReadOnlySpan<Worker> workers, RandomSource random)
+    {
+        if (!_started)
+        {
+            _started = true;
+            _next = (uint)random.NextUInt64();
+        }
+
+        return (int)(_next++ % (uint)workers.Length);
+    }
+}

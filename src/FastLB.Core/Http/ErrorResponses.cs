@@ -1,0 +1,94 @@
+using System.Text;
+
+namespace FastLB.Core.Http;
+
+/// <summary>
+/// An answer of the balancer's own, made once at start: a plain body of one sentence that says what was wrong, in the four
+/// shapes that are needed (with and without a body, closing and staying).
+/// </summary>
+public sealed class ErrorResponse
+{
+    internal ErrorResponse(int status, string sentence, string extraHeaders = "")
+    {
+        Status = status;
+        var body = $"{status} {ReasonPhrase(status)}: {sentence}.\n";
+        var head = $"HTTP/1.1 {status} {ReasonPhrase(status)}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            + $"Content-Length: {Encoding.UTF8.GetByteCount(body)}\r\n{extraHeaders}";
+        _closing = Encoding.UTF8.GetBytes($"{head}Connection: close\r\n\r\n{body}");
+        _staying = Encoding.UTF8.GetBytes($"{head}\r\n{body}");
+        _stayingHttp10 = Encoding.UTF8.GetBytes($"{head}Connection: keep-alive\r\n\r\n{body}");
+        _bodyLength = Encoding.UTF8.GetByteCount(body);
+    }
+
+    private readonly byte[] _closing;
+    private readonly byte[] _staying;
+    private readonly byte[] _stayingHttp10;
+    private readonly int _bodyLength;
+
+    public int Status { get; }
+
+    /// <summary>The bytes to send. HEAD gets the head alone (RFC 9110 9.3.2).</summary>
+    public ReadOnlySpan<byte> Bytes(bool close, bool headOnly, HttpVersion clientVersion)
+    {
+        var bytes = close ? _closing : clientVersion == HttpVersion.Http10 ? _stayingHttp10 : _staying;
+        return headOnly ? bytes.AsSpan(0, bytes.Length - _bodyLength) : bytes;
+    }
+
+    private static string ReasonPhrase(int status) => status switch
+    {
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        417 => "Expectation Failed",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => throw new ArgumentOutOfRangeException(nameof(status), status, "this status has no reason phrase here"),
+    };
+}
+
+/// <summary>Every answer that the balancer makes itself.</summary>
+public static class ErrorResponses
+{
+    private static readonly ErrorResponse[] s_refusals = Enum.GetValues<Refusal>()
+        .Select(r => r == Refusal.None ? null! : Make(r))
+        .ToArray();
+
+    public static ErrorResponse HeadTimeout { get; } = new(408, "the request head did not arrive in time");
+
+    public static ErrorResponse BodyTimeout { get; } = new(408, "the request body stopped arriving");
+
+    public static ErrorResponse NoRoute { get; } = new(404, "no route matches this host and path");
+
+    public static ErrorResponse NoWorker { get; } = new(503, "no worker took the request in time", "Retry-After: 1\r\n");
+
+    public static ErrorResponse QueueFull { get; } = new(503, "too many requests wait for a worker", "Retry-After: 1\r\n");
+
+    public static ErrorResponse OutOfMemory { get; } = new(503, "the balancer has no buffer left", "Retry-After: 1\r\n");
+
+    public static ErrorResponse ConnectFailed { get; } = new(502, "no worker accepted the connection");
+
+    public static ErrorResponse WorkerClosed { get; } = new(502, "the worker closed the connection without an answer");
+
+    public static ErrorResponse BadAnswer { get; } = new(502, "the worker's answer was malformed");
+
+    public static ErrorResponse ConnectTimeout { get; } = new(504, "no worker accepted the connection in time");
+
+    public static ErrorResponse ResponseTimeout { get; } = new(504, "the worker did not answer in time");
+
+    public static ErrorResponse Of(Refusal refusal) => s_refusals[(int)refusal];
+
+    private static ErrorResponse Make(Refusal refusal)
+    {
+        var (status, sentence) = RefusalText.Of(refusal);
+        var allow = status == 405 ? "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS, TRACE\r\n" : "";
+        return new ErrorResponse(status, sentence, allow);
+    }
+}

@@ -1,0 +1,33 @@
+namespace FastLB.Core.Metrics;
+
+/// <summary>
+/// What one loop counts. Only the loop writes; any thread may read. The fields are aligned longs, so a read is
+/// never torn, but two of them need not be of the same moment.
+/// </summary>
+public sealed class LoopMetrics
+{
+    private readonly long[] _outcomes = new long[Outcomes.Count];
+    private readonly long[] _responsesByClass = new long[6];
+
+    public long ConnectionsAccepted;
+    public long ConnectionsRefused;
+    public long ConnectionsOpen;
+    public long Requests;
+    public long Tunnels;
+    public long BytesFromClients;
+    public long BytesToClients;
+    public long UpstreamConnects;
+    public long UpstreamReuses;
+    public long UpstreamOpen;
+    public long Retries;
+
+    public void Count(Outcome outcome) => _outcomes[(int)outcome]++;
+
+    /// <summary>Counts an answer that went to a client, by the first digit of its status.</summary>
+    public void CountResponse(int status) => _responsesByClass[status / 100]++;
+
+    public long Of(Outcome outcome) => Volatile.Read(ref _outcomes[(int)outcome]);
+
+    /// <summary>Answers with a status of <paramref name="hundreds"/> times 100, from 1 to 5.</summary>
+    public long ResponsesOfClass(int hundreds) => Volatile.Read(ref _responsesByClass[hundreds]);
+}

@@ -1,0 +1,46 @@
+using FastLB.Core.Loop;
+
+namespace FastLB.Core.Proxy;
+
+/// <summary>
+/// A connection that a client opened, HTTP or TCP: what its loop, its upstream connection and the queue call it by. It
+/// owns at most one upstream connection at a time and is told everything that happens to that one.
+/// </summary>
+public abstract class ClientConnection : Peer
+{
+    protected ClientConnection(ProxyLoop proxy) => Proxy = proxy;
+
+    protected ProxyLoop Proxy { get; }
+
+    protected EventLoop Loop => Proxy.Loop;
+
+    public ClientAddress Address { get; internal set; }
+
+    // Links of the loop's list of open connections and of the queue that it may wait in.
+    internal ClientConnection? NextOpen { get; set; }
+
+    internal ClientConnection? PreviousOpen { get; set; }
+
+    internal ClientConnection? QueueNext { get; set; }
+
+    internal ClientConnection? QueuePrevious { get; set; }
+
+    internal bool IsQueued { get; set; }
+
+    /// <summary>A worker takes the request that waited; the connection is no longer in the queue.</summary>
+    internal abstract void OnWorkerAvailable();
+
+    internal abstract void OnUpstreamConnected(int result);
+
+    internal abstract void OnUpstreamReceived(LoopBuffer? buffer, int result);
+
+    internal abstract void OnUpstreamSent(int result);
+
+    internal abstract void OnUpstreamTimer();
+
+    /// <summary>The balancer wants to stop: finish what runs, begin nothing new. An idle connection closes within the window.</summary>
+    internal abstract void BeginDrain(int windowMs);
+
+    /// <summary>The drain deadline passed: end now.</summary>
+    internal abstract void CutOff();
+}

@@ -1,0 +1,476 @@
+using FastLB.Core.Balancing;
+using FastLB.Core.Http;
+using FastLB.Core.Loop;
+using FastLB.Core.Metrics;
+
+namespace FastLB.Core.Proxy;
+
+/// <summary>
+/// What can go wrong on a request's way, and how the connection ends. The rules:
+/// <list type="bullet">
+/// <item>a request of which no byte was sent may always go to another worker; one that was sent only if its method is
+/// idempotent and all of it was kept; none once a byte of an answer was seen (RFC 9110 9.2.2);</item>
+/// <item>a connection from the pool that dies unanswered was probably closed by the worker as we wrote: once, on a new
+/// connection, without blaming the worker; everything else once, to another worker, within the budget;</item>
+/// <item>before the answer has begun the client gets a status and a sentence; afterwards its connection is cut, so that half
+/// an answer never looks whole;</item>
+/// <item>a connection whose client may still be sending is closed in steps, because a reset would destroy the answer.</item>
+/// </list>
+/// </summary>
+public sealed partial class HttpConnection
+{
+    private const int LingerMs = 2_000;
+    private const int LingerBytes = 1024 * 1024;
+
+    private bool _staleRetried;
+    private bool _redispatched;
+    private int _lingeredBytes;
+    private ErrorResponse? _dueAnswer;
+
+    public override void OnTimer()
+    {
+        switch (_phase)
+        {
+            case Phase.Tunnel:
+                SetOutcome(Outcome.Completed);
+                CloseBoth();
+                break;
+            case Phase.AwaitingHead when _received.IsEmpty:
+                // Idle, or connected in advance and never used: nothing was asked, so nothing is answered.
+                EndIdle();
+                break;
+            case Phase.AwaitingHead:
+                BeginOutcome();
+                _clientVersion = HttpVersion.Http11;
+                _requestBody = default;
+                Answer(ErrorResponses.HeadTimeout, Outcome.ClientTimeout, close: true);
+                break;
+            case Phase.Queued:
+                _pool!.Queue.Remove(this);
+                Answer(ErrorResponses.NoWorker, Outcome.NoWorker, close: false);
+                break;
+            case Phase.Exchanging when !IsSending && IsAwaitingBody:
+                if (_answerStarted || _informationalSent)
+                {
+                    Abort(Outcome.ClientTimeout);
+                    break;
+                }
+
+                DropUpstream(failed: false);
+                Answer(ErrorResponses.BodyTimeout, Outcome.ClientTimeout, close: true);
+                break;
+            case Phase.Exchanging when IsSending:
+            case Phase.Answering:
+                Abort(Outcome.ClientTimeout);
+                break;
+            case Phase.Lingering:
+                Loop.Close(this);
+                break;
+            default:
+                // It is the worker's turn, and its own timer runs.
+                Loop.Timers.Arm(this, Loop.NowMs + Settings.Timeouts.BodyMs);
+                break;
+        }
+    }
+
+    /// <summary>True when the next thing to happen is that the client sends more of its body.</summary>
+    private bool IsAwaitingBody =>
+        !_requestBody.IsComplete && _received.IsEmpty && _upstream is { IsSending: false } && !_upstreamSendBroken;
+
+    internal override void OnUpstreamTimer()
+    {
+        if (_phase == Phase.Connecting)
+        {
+            _upstreamPool!.NoteConnectFailure();
+            RetryOrAnswer(ErrorResponses.ConnectTimeout, Outcome.ConnectTimeout);
+        }
+        else if (IsAwaitingBody || IsSending)
+        {
+            // The worker cannot go on before the client does, whose own timer runs.
+            Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
+        }
+        else if (_answerStarted)
+        {
+            Truncate(Outcome.WorkerTimeout);
+        }
+        else
+        {
+            DropUpstream(failed: true);
+            Answer(ErrorResponses.ResponseTimeout, Outcome.WorkerTimeout, close: false);
+        }
+    }
+
+    private void OnClientEnded(int result)
+    {
+        _clientEnded = true;
+        if (result < 0)
+        {
+            Abort(Outcome.ClientAborted);
+            return;
+        }
+
+        switch (_phase)
+        {
+            case Phase.AwaitingHead when _received.IsEmpty:
+                EndIdle();
+                break;
+            case Phase.AwaitingHead:
+            case Phase.Queued:
+            case Phase.Connecting:
+                Abort(Outcome.ClientAborted);
+                break;
+            case Phase.Exchanging:
+                // A whole request is answered although its client sends no more. Half of one is not passed off as whole.
+                _closeAfter = true;
+                PumpRequest();
+                break;
+            case Phase.Lingering:
+                Loop.Close(this);
+                break;
+            default:
+                _closeAfter = true;
+                break;
+        }
+    }
+
+    private void OnUpstreamEnded(int result)
+    {
+        if (!_answerStarted)
+        {
+            if (!_answer.IsEmpty)
+            {
+                // Part of a head is no answer, but the worker has acted on the request.
+                DropUpstream(failed: true);
+                Answer(ErrorResponses.WorkerClosed, Outcome.WorkerClosed, close: false);
+                return;
+            }
+
+            RetryOrAnswer(ErrorResponses.WorkerClosed, Outcome.WorkerClosed);
+            return;
+        }
+
+        if (result < 0 || !_answerBody.EndsWithConnection)
+        {
+            Truncate(Outcome.WorkerTruncated);
+            return;
+        }
+
+        _answerBody.EndWithConnection();
+        _lastChunkDue = _answerBody.NeedsLastChunk;
+        _upstreamReusable = false;
+        LeaveUpstream();
+        if (IsSending)
+        {
+            return;
+        }
+
+        if (_lastChunkDue)
+        {
+            SendLastChunk();
+        }
+        else
+        {
+            FinishRequest();
+        }
+    }
+
+    private void SendLastChunk()
+    {
+        _lastChunkDue = false;
+        var lastChunk = "0\r\n\r\n"u8;
+        if (Loop.Buffers.TryRent(lastChunk.Length) is not { } buffer)
+        {
+            Truncate(Outcome.OutOfMemory);
+            return;
+        }
+
+        lastChunk.CopyTo(buffer.Memory.AsSpan(LoopBuffer.DataOffset));
+        SendToClient(buffer, LoopBuffer.DataOffset, LoopBuffer.DataOffset + lastChunk.Length);
+        buffer.Release();
+    }
+
+    /// <summary>The attempt failed before any byte of an answer came. Another one is made if that is safe, otherwise this is the end.</summary>
+    private void RetryOrAnswer(ErrorResponse response, Outcome outcome)
+    {
+        var worker = _upstreamPool!.Worker;
+        var isStale = _upstream!.IsReused && outcome == Outcome.WorkerClosed;
+        var isSafe = !_informationalSent && _requestBuffer is not null
+            && (!_requestOnWire || (_wholeRequestKept && IsIdempotent(_method)));
+        if (isSafe && isStale && !_staleRetried)
+        {
+            _staleRetried = true;
+            DropUpstream(failed: false);
+            Retry(tried: null);
+        }
+        else if (isSafe && !_redispatched && _pool!.Budget.TryWithdraw(Loop.NowMs))
+        {
+            _redispatched = true;
+            DropUpstream(failed: true);
+            Retry(tried: worker);
+        }
+        else
+        {
+            DropUpstream(failed: true);
+            Answer(response, outcome, close: false);
+        }
+    }
+
+    private void Retry(Worker? tried)
+    {
+        Proxy.Metrics.Retries++;
+        ChooseWorker(tried, fresh: true);
+    }
+
+    private void ResetRetries()
+    {
+        _staleRetried = false;
+        _redispatched = false;
+    }
+
+    private void Refuse(Refusal refusal) => Answer(ErrorResponses.Of(refusal), Outcome.ClientMalformed, close: true);
+
+    /// <summary>The body broke the rules after its head was passed on.</summary>
+    private void RefuseBody(Refusal refusal)
+    {
+        if (_answerStarted || _informationalSent)
+        {
+            Abort(Outcome.ClientMalformed);
+            return;
+        }
+
+        DropUpstream(failed: false);
+        Refuse(refusal);
+    }
+
+    /// <summary>The worker's answer cannot be passed on; nothing of it has been.</summary>
+    private void FailAnswer()
+    {
+        DropUpstream(failed: true);
+        Answer(ErrorResponses.BadAnswer, Outcome.WorkerMalformed, close: false);
+    }
+
+    /// <summary>The answer has begun and cannot go on.</summary>
+    private void Truncate(Outcome outcome)
+    {
+        DropUpstream(failed: true);
+        Abort(outcome);
+    }
+
+    /// <summary>
+    /// Answers the request ourselves. The outcome is decided here. A request whose body was not read to the end takes its connection with it.
+    /// </summary>
+    private void Answer(ErrorResponse response, Outcome outcome, bool close)
+    {
+        Invariant.That(_upstream is null && !_answerStarted, "our own answer stands alone");
+        SetOutcome(outcome);
+        _phase = Phase.Answering;
+        _closeAfter |= close || !_requestBody.IsComplete || Proxy.IsDraining;
+        ReleaseKeptRequest();
+        if (IsSending)
+        {
+            // An informational answer is still on its way out.
+            _dueAnswer = response;
+            return;
+        }
+
+        SendOwnAnswer(response);
+    }
+
+    private void SendOwnAnswer(ErrorResponse response)
+    {
+        var bytes = response.Bytes(_closeAfter, _method == RequestMethod.Head, _clientVersion);
+        if (Loop.Buffers.TryRent(bytes.Length) is not { } buffer)
+        {
+            Abort(Outcome.OutOfMemory);
+            return;
+        }
+
+        bytes.CopyTo(buffer.Memory.AsSpan(LoopBuffer.DataOffset));
+        Proxy.Metrics.CountResponse(response.Status);
+        SendToClient(buffer, LoopBuffer.DataOffset, LoopBuffer.DataOffset + bytes.Length);
+        buffer.Release();
+    }
+
+    private void AfterOwnAnswer()
+    {
+        if (_dueAnswer is { } due)
+        {
+            _dueAnswer = null;
+            SendOwnAnswer(due);
+            return;
+        }
+
+        AfterAnswer();
+    }
+
+    /// <summary>Ends request and connection at once. What the client has of an answer is cut off visibly.</summary>
+    private void Abort(Outcome outcome)
+    {
+        if (_phase == Phase.Queued)
+        {
+            _pool!.Queue.Remove(this);
+        }
+
+        if (_outcomePending)
+        {
+            SetOutcome(outcome);
+        }
+
+        DropUpstream(failed: false);
+        Loop.Close(this, reset: true);
+    }
+
+    /// <summary>Gives up the worker's connection in the middle of an exchange.</summary>
+    private void DropUpstream(bool failed)
+    {
+        if (_upstream is not { } upstream)
+        {
+            return;
+        }
+
+        _upstreamPool!.Worker.End(Loop.Index, failed);
+        upstream.Forsake();
+        Loop.Close(upstream, reset: true);
+        _upstream = null;
+        _upstreamPool = null;
+        _answer.Release();
+        _answerSeen = 0;
+    }
+
+    /// <summary>Closes after the last answer, in steps unless the client has nothing more to say (RFC 9112 9.6).</summary>
+    private void EndConnection()
+    {
+        var clientIsDone = _clientEnded || (_clientClosesToo && _requestBody.IsComplete && _received.IsEmpty);
+        _received.Release();
+        if (clientIsDone)
+        {
+            Loop.Close(this);
+            return;
+        }
+
+        _phase = Phase.Lingering;
+        _lingeredBytes = 0;
+        Loop.ShutdownSend(this);
+        Loop.Timers.Arm(this, Loop.NowMs + LingerMs);
+        if (!IsReceiving)
+        {
+            Loop.Receive(this);
+        }
+    }
+
+    private void Linger(LoopBuffer buffer, int length)
+    {
+        buffer.Release();
+        _lingeredBytes += length;
+        if (_lingeredBytes > LingerBytes)
+        {
+            Loop.Close(this);
+            return;
+        }
+
+        Loop.Receive(this);
+    }
+
+    private void EndIdle() => Loop.Close(this);
+
+    internal override void BeginDrain(int windowMs)
+    {
+        if (_phase == Phase.AwaitingHead && _received.IsEmpty && IsOpen)
+        {
+            Loop.Timers.Arm(this, Loop.NowMs + 1 + Loop.Random.Next(Math.Max(1, windowMs)));
+        }
+    }
+
+    internal override void CutOff()
+    {
+        if (IsOpen)
+        {
+            Abort(Outcome.DrainDeadline);
+        }
+    }
+
+    private void OpenTunnel(ReadOnlySpan<byte> source, MessageHead head, in ResponseFacts facts)
+    {
+        var length = WriteAnswerHead(source, head, facts, chunked: false, setCookieLine: default);
+        var buffer = _answer.Buffer!;
+        var start = _answer.Start + head.Length - length;
+        if (length < 0 || start < 0)
+        {
+            FailAnswer();
+            return;
+        }
+
+        Proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(start));
+        ReleaseKeptRequest();
+        Proxy.Metrics.CountResponse(101);
+        Proxy.Metrics.Tunnels++;
+        _answerStarted = true;
+        SendToClient(buffer, start, start + length);
+        _answer.Consume(head.Length);
+        _phase = Phase.Tunnel;
+        _relay = Proxy.RentRelay();
+        var (fromClient, fromUpstream) = (_received, _answer);
+        _received = default;
+        _answer = default;
+        Loop.Timers.Cancel(_upstream!);
+        _relay.Start(this, _upstream!, fromClient, fromUpstream, _clientEnded);
+        AfterRelay();
+    }
+
+    private void AfterRelay()
+    {
+        switch (_relay!.State)
+        {
+            case RelayState.Finished:
+                SetOutcome(Outcome.Completed);
+                CloseBoth();
+                break;
+            case RelayState.Broken:
+                Abort(Outcome.ClientAborted);
+                break;
+            default:
+                var silenceMs = _pool!.Timeouts.TunnelMs;
+                Loop.Timers.Arm(this, Loop.NowMs + (_relay.IsHalfClosed ? Math.Min(silenceMs, Settings.Timeouts.BodyMs) : silenceMs));
+                break;
+        }
+    }
+
+    private void CloseBoth()
+    {
+        _upstreamPool!.Worker.End(Loop.Index, failed: false);
+        _upstream!.Forsake();
+        Loop.Close(_upstream);
+        _upstream = null;
+        _upstreamPool = null;
+        Loop.Close(this);
+    }
+
+    public override void OnClosed()
+    {
+        Invariant.That(!_outcomePending && _upstream is null && !IsQueued, "a connection closes after its request has ended");
+        _received.Release();
+        _answer.Release();
+        ReleaseKeptRequest();
+        if (_relay is { } relay)
+        {
+            _relay = null;
+            Proxy.Recycle(relay);
+        }
+
+        _phase = Phase.Closed;
+        _listener = null;
+        _pool = null;
+        _dueAnswer = null;
+        _seen = 0;
+        _answerSeen = 0;
+        _headTimed = false;
+        _clientEnded = false;
+        _closeAfter = false;
+        _clientClosesToo = false;
+        _answerStarted = false;
+        _informationalSent = false;
+        _lastChunkDue = false;
+        ResetRetries();
+        Proxy.Recycle(this);
+    }
+}

@@ -1,0 +1,18 @@
+using System.Text;
+using FastLB.Core.Loop;
+using FastLB.Core.Routing;
+
+namespace FastLB.Core.Proxy;
+
+/// <summary>One loop's part of an HTTP listener.</summary>
+public sealed class HttpListener(ProxyLoop proxy, ListenerSettings settings, RouteTable routes) : Listener
+{
+    public ListenerSettings Settings { get; } = settings;
+
+    public RouteTable Routes { get; } = routes;
+
+    /// <summary>What stands in Host towards a worker when an HTTP/1.0 client sent none.</summary>
+    internal byte[] FallbackHost { get; } = Encoding.ASCII.GetBytes(settings.Bind.IsUnix ? "localhost" : settings.Bind.ToString());
+
+    public override Peer OnAccepting(in ClientAddress address) => proxy.RentHttp(this, address);
+}

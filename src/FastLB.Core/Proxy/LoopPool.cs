@@ -1,0 +1,147 @@
+using FastLB.Core.Balancing;
+using FastLB.Core.Loop;
+using FastLB.Core.Metrics;
+using FastLB.Core.Resilience;
+
+namespace FastLB.Core.Proxy;
+
+/// <summary>
+/// One loop's part of a pool: its connections to each worker, its strategy, its retry budget, and the requests that wait for a
+/// worker. Looks at the pool's snapshot before each choice, so a worker that left is never chosen.
+/// </summary>
+public sealed class LoopPool
+{
+    private readonly ProxyLoop _proxy;
+    private readonly Strategy _strategy;
+    private readonly long[] _outcomes = new long[Outcomes.Count];
+    private WorkerSet _seen = WorkerSet.Empty;
+    private UpstreamPool[] _upstreams = [];
+    private UpstreamPool?[] _bySlot = [];
+    private Worker[] _candidates = [];
+
+    internal LoopPool(ProxyLoop proxy, Pool pool, StickyCookie? sticky)
+    {
+        _proxy = proxy;
+        Pool = pool;
+        Sticky = sticky;
+        _strategy = Strategy.Create(pool.Settings.Strategy);
+        Budget = new RetryBudget(proxy.Loop.NowMs);
+        Queue = new RequestQueue();
+    }
+
+    public Pool Pool { get; }
+
+    public StickyCookie? Sticky { get; }
+
+    public Timeouts Timeouts => Pool.Settings.Timeouts;
+
+    public RetryBudget Budget { get; }
+
+    public RequestQueue Queue { get; }
+
+    /// <summary>Requests and TCP connections that this loop routed here. Any thread may read it.</summary>
+    public long Requests;
+
+    public long Of(Outcome outcome) => Volatile.Read(ref _outcomes[(int)outcome]);
+
+    internal void Count(Outcome outcome) => _outcomes[(int)outcome]++;
+
+    /// <summary>
+    /// A worker for a request: the one that its sticky slot names while that one is there, otherwise one of the strategy's choice.
+    /// <paramref name="tried"/>, which has failed this request already, is avoided while there is another. Null when the pool has none.
+    /// </summary>
+    public UpstreamPool? Pick(int stickySlot, Worker? tried)
+    {
+        Refresh();
+        var now = _proxy.Loop.NowMs;
+        if ((uint)stickySlot < (uint)_bySlot.Length && _bySlot[stickySlot] is { } kept
+            && !kept.IsOut(now) && !ReferenceEquals(kept.Worker, tried))
+        {
+            return kept;
+        }
+
+        var ready = _seen.Ready;
+        if (ready.Length == 0)
+        {
+            return null;
+        }
+
+        var index = _strategy.Pick(ready, _proxy.Loop.Random);
+        var choice = _upstreams[index];
+        return !choice.IsOut(now) && !ReferenceEquals(choice.Worker, tried) ? choice : PickAmongTheRest(now, tried) ?? choice;
+    }
+
+    /// <summary>Takes over the pool's present snapshot: retires what left, and lets requests go that waited for a worker.</summary>
+    public void Refresh()
+    {
+        var current = Pool.Workers;
+        if (ReferenceEquals(current, _seen))
+        {
+            return;
+        }
+
+        var before = _upstreams;
+        Worker[] workers = [.. current.Ready, .. current.Draining];
+        _upstreams = [.. workers.Select(w => Array.Find(before, u => ReferenceEquals(u.Worker, w)) ?? new UpstreamPool(_proxy, w))];
+        _candidates = new Worker[current.Ready.Length];
+        _bySlot = new UpstreamPool?[workers.Select(w => w.Slot + 1).DefaultIfEmpty(0).Max()];
+        foreach (var upstream in _upstreams)
+        {
+            // A slot with two generations is the ready one's; ready workers come first in the array.
+            _bySlot[upstream.Worker.Slot] ??= upstream;
+        }
+
+        _seen = current;
+        foreach (var upstream in before)
+        {
+            if (Array.IndexOf(_upstreams, upstream) < 0)
+            {
+                upstream.Retire();
+            }
+        }
+    }
+
+    /// <summary>Sends waiting requests to workers, as long as there is a worker.</summary>
+    public void ServeQueue()
+    {
+        Refresh();
+        while (_seen.Ready.Length > 0 && Queue.TryDequeue() is { } waiting)
+        {
+            waiting.OnWorkerAvailable();
+        }
+    }
+
+    /// <summary>The strategy's choice was no good: it chooses again among those that are. Never leaves the pool without any.</summary>
+    private UpstreamPool? PickAmongTheRest(long now, Worker? tried)
+    {
+        // When all are out, one that was not tried is worth more than one that just failed.
+        var count = CollectCandidates(now, tried, evenOut: false);
+        if (count == 0)
+        {
+            count = CollectCandidates(now, tried, evenOut: true);
+        }
+
+        if (count == 0)
+        {
+            return null;
+        }
+
+        var chosen = _candidates[_strategy.Pick(_candidates.AsSpan(0, count), _proxy.Loop.Random)];
+        return _upstreams[Array.IndexOf(_seen.Ready, chosen)];
+    }
+
+    private int CollectCandidates(long now, Worker? tried, bool evenOut)
+    {
+        var count = 0;
+        var ready = _seen.Ready;
+        for (var i = 0; i < ready.Length; i++)
+        {
+            if ((evenOut || !_upstreams[i].IsOut(now)) && !ReferenceEquals(ready[i], tried))
+            {
+                _candidates[count++] = ready[i];
+            }
+        }
+
+        return count;
+    }
+}

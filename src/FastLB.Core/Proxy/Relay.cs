@@ -1,0 +1,183 @@
+using FastLB.Core.Http;
+using FastLB.Core.Loop;
+using FastLB.Core.Metrics;
+
+namespace FastLB.Core.Proxy;
+
+public enum RelayState : byte
+{
+    Running,
+
+    /// <summary>Both sides ended their streams and everything was handed on.</summary>
+    Finished,
+
+    /// <summary>One side broke; the other has to see that.</summary>
+    Broken,
+}
+
+/// <summary>
+/// Raw bytes both ways between a client and a worker: an upgraded or a TCP connection. The two directions are independent; each
+/// holds at most one buffer and reads on only when the other side has taken it. An end is passed on as an end of that direction alone.
+/// The connection that owns the relay passes it what happens to its two peers, and acts on <see cref="State"/>.
+/// </summary>
+public sealed class Relay
+{
+    private readonly EventLoop _loop;
+    private readonly LoopMetrics _metrics;
+    private Peer? _client;
+    private Peer? _upstream;
+    private ReceivedBytes _fromClient;
+    private ReceivedBytes _fromUpstream;
+    private bool _clientEnded;
+    private bool _upstreamEnded;
+
+    internal Relay(EventLoop loop, LoopMetrics metrics)
+    {
+        _loop = loop;
+        _metrics = metrics;
+    }
+
+    public RelayState State { get; private set; }
+
+    /// <summary>True when one side has ended its stream; the other then gets a shorter time.</summary>
+    public bool IsHalfClosed => _clientEnded || _upstreamEnded;
+
+    /// <summary>Begins with the bytes that each side has already sent. The references to their buffers go over to the relay.</summary>
+    internal void Start(Peer client, Peer upstream, ReceivedBytes fromClient, ReceivedBytes fromUpstream, bool clientEnded)
+    {
+        _client = client;
+        _upstream = upstream;
+        _fromClient = fromClient;
+        _fromUpstream = fromUpstream;
+        _clientEnded = clientEnded;
+        State = RelayState.Running;
+        PumpToUpstream();
+        PumpToClient();
+    }
+
+    internal void OnClientReceived(LoopBuffer? buffer, int result)
+    {
+        if (result < 0)
+        {
+            State = RelayState.Broken;
+            return;
+        }
+
+        if (result == 0)
+        {
+            _clientEnded = true;
+        }
+        else
+        {
+            _metrics.BytesFromClients += result;
+            Invariant.That(_fromClient.IsEmpty, "a direction holds one buffer");
+            _fromClient.Append(buffer!, result, _loop.Buffers);
+        }
+
+        PumpToUpstream();
+    }
+
+    internal void OnUpstreamReceived(LoopBuffer? buffer, int result)
+    {
+        if (result < 0)
+        {
+            State = RelayState.Broken;
+            return;
+        }
+
+        if (result == 0)
+        {
+            _upstreamEnded = true;
+        }
+        else
+        {
+            Invariant.That(_fromUpstream.IsEmpty, "a direction holds one buffer");
+            _fromUpstream.Append(buffer!, result, _loop.Buffers);
+        }
+
+        PumpToClient();
+    }
+
+    internal void OnClientSent(int result)
+    {
+        if (result < 0)
+        {
+            State = RelayState.Broken;
+            return;
+        }
+
+        PumpToClient();
+    }
+
+    internal void OnUpstreamSent(int result)
+    {
+        if (result < 0)
+        {
+            State = RelayState.Broken;
+            return;
+        }
+
+        PumpToUpstream();
+    }
+
+    internal void Reset()
+    {
+        _fromClient.Release();
+        _fromUpstream.Release();
+        _client = null;
+        _upstream = null;
+        _clientEnded = false;
+        _upstreamEnded = false;
+    }
+
+    private void PumpToUpstream()
+    {
+        Pump(_client!, _upstream!, ref _fromClient, _clientEnded);
+        NoteIfFinished();
+    }
+
+    private void PumpToClient()
+    {
+        _metrics.BytesToClients += Pump(_upstream!, _client!, ref _fromUpstream, _upstreamEnded);
+        NoteIfFinished();
+    }
+
+    /// <summary>Does the next thing for one direction, if it can be done now. Answers how many bytes were handed on.</summary>
+    private int Pump(Peer source, Peer target, ref ReceivedBytes held, bool ended)
+    {
+        if (target.IsSending)
+        {
+            return 0;
+        }
+
+        if (!held.IsEmpty)
+        {
+            var buffer = held.Buffer!;
+            var (start, end) = (held.Start, held.End);
+            buffer.Retain();
+            held.Consume(end - start);
+            _loop.Send(target, buffer, start, end);
+            return end - start;
+        }
+
+        if (ended)
+        {
+            _loop.ShutdownSend(target);
+        }
+        else if (!source.IsReceiving)
+        {
+            _loop.Receive(source);
+        }
+
+        return 0;
+    }
+
+    private void NoteIfFinished()
+    {
+        if (_clientEnded && _upstreamEnded && _fromClient.IsEmpty && _fromUpstream.IsEmpty
+            && !_client!.IsSending && !_upstream!.IsSending)
+        {
+            State = RelayState.Finished;
+        }
+    }
+}

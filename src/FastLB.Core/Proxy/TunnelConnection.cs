@@ -1,0 +1,224 @@
+using FastLB.Core.Balancing;
+using FastLB.Core.Loop;
+using FastLB.Core.Metrics;
+
+namespace FastLB.Core.Proxy;
+
+/// <summary>
+/// A TCP connection's way through the balancer:
+/// <list type="number">
+/// <item>it is accepted; nothing is read from it yet, the kernel keeps what the client sends;</item>
+/// <item>a worker is chosen, or the connection waits for one;</item>
+/// <item>a connection to the worker is opened; if that fails, once more to another worker;</item>
+/// <item>bytes go both ways, each direction ending on its own, until both have ended or nothing moved for too long;</item>
+/// <item>both sides close, and the connection has its one outcome.</item>
+/// </list>
+/// </summary>
+public sealed class TunnelConnection : ClientConnection
+{
+    private TcpListener? _listener;
+    private UpstreamPool? _upstreamPool;
+    private UpstreamConnection? _upstream;
+    private Worker? _tried;
+    private Relay? _relay;
+    private bool _retried;
+    private bool _outcomePending;
+
+    internal TunnelConnection(ProxyLoop proxy)
+        : base(proxy)
+    {
+    }
+
+    private LoopPool Pool => _listener!.Pool;
+
+    internal void Open(TcpListener listener)
+    {
+        _listener = listener;
+        _outcomePending = true;
+    }
+
+    // 1. Accepted.
+    public override void OnAccepted()
+    {
+        Proxy.Metrics.Tunnels++;
+        Pool.Requests++;
+        Pool.Budget.Deposit();
+        ChooseWorker();
+    }
+
+    internal override void OnWorkerAvailable() => ChooseWorker();
+
+    // 2. A worker, or the queue.
+    private void ChooseWorker()
+    {
+        if (Pool.Pick(-1, _tried) is { } chosen)
+        {
+            Connect(chosen);
+            return;
+        }
+
+        if (!Pool.Queue.TryEnqueue(this))
+        {
+            End(Outcome.QueueFull, reset: true);
+            return;
+        }
+
+        Loop.Timers.Arm(this, Loop.NowMs + Pool.Timeouts.QueueMs);
+    }
+
+    // 3. A connection to it.
+    private void Connect(UpstreamPool chosen)
+    {
+        _upstreamPool = chosen;
+        chosen.Worker.Begin(Loop.Index);
+        _upstream = chosen.Connect(this);
+        Loop.Timers.Arm(_upstream, Loop.NowMs + Pool.Timeouts.ConnectMs);
+        Loop.Timers.Arm(this, Loop.NowMs + _listener!.Settings.Timeouts.TunnelMs);
+    }
+
+    internal override void OnUpstreamConnected(int result)
+    {
+        if (result < 0)
+        {
+            OnConnectFailed(Outcome.ConnectFailed);
+            return;
+        }
+
+        _upstreamPool!.NoteConnected();
+        Loop.Timers.Cancel(_upstream!);
+
+        // 4. Bytes both ways.
+        _relay = Proxy.RentRelay();
+        _relay.Start(this, _upstream!, default, default, clientEnded: false);
+        AfterRelay();
+    }
+
+    private void OnConnectFailed(Outcome outcome)
+    {
+        _upstreamPool!.NoteConnectFailure();
+        _tried = _upstreamPool.Worker;
+        LeaveUpstream(failed: true);
+        if (_retried || !Pool.Budget.TryWithdraw(Loop.NowMs))
+        {
+            End(outcome, reset: true);
+            return;
+        }
+
+        _retried = true;
+        Proxy.Metrics.Retries++;
+        ChooseWorker();
+    }
+
+    public override void OnReceived(LoopBuffer? buffer, int result)
+    {
+        _relay!.OnClientReceived(buffer, result);
+        AfterRelay();
+    }
+
+    public override void OnSent(int result)
+    {
+        _relay!.OnClientSent(result);
+        AfterRelay();
+    }
+
+    internal override void OnUpstreamReceived(LoopBuffer? buffer, int result)
+    {
+        _relay!.OnUpstreamReceived(buffer, result);
+        AfterRelay();
+    }
+
+    internal override void OnUpstreamSent(int result)
+    {
+        _relay!.OnUpstreamSent(result);
+        AfterRelay();
+    }
+
+    private void AfterRelay()
+    {
+        // 5. The end.
+        switch (_relay!.State)
+        {
+            case RelayState.Finished:
+                End(Outcome.Completed, reset: false);
+                break;
+            case RelayState.Broken:
+                End(Outcome.ClientAborted, reset: true);
+                break;
+            default:
+                var timeouts = _listener!.Settings.Timeouts;
+                var silenceMs = _relay.IsHalfClosed ? Math.Min(timeouts.TunnelMs, timeouts.BodyMs) : timeouts.TunnelMs;
+                Loop.Timers.Arm(this, Loop.NowMs + silenceMs);
+                break;
+        }
+    }
+
+    public override void OnTimer()
+    {
+        if (IsQueued)
+        {
+            Pool.Queue.Remove(this);
+            End(Outcome.NoWorker, reset: true);
+            return;
+        }
+
+        End(Outcome.ClientTimeout, reset: true);
+    }
+
+    internal override void OnUpstreamTimer() => OnConnectFailed(Outcome.ConnectTimeout);
+
+    internal override void BeginDrain(int windowMs)
+    {
+        // A TCP connection has no point at which it could be ended politely; it runs until it ends or the deadline passes.
+    }
+
+    internal override void CutOff()
+    {
+        if (IsOpen)
+        {
+            End(Outcome.DrainDeadline, reset: true);
+        }
+    }
+
+    public override void OnClosed()
+    {
+        if (_relay is { } relay)
+        {
+            _relay = null;
+            Proxy.Recycle(relay);
+        }
+
+        _listener = null;
+        _tried = null;
+        _retried = false;
+        Proxy.Recycle(this);
+    }
+
+    private void End(Outcome outcome, bool reset)
+    {
+        Invariant.That(_outcomePending, "a connection has one outcome");
+        _outcomePending = false;
+        Proxy.Metrics.Count(outcome);
+        Pool.Count(outcome);
+        if (IsQueued)
+        {
+            Pool.Queue.Remove(this);
+        }
+
+        LeaveUpstream(failed: false, reset);
+        Loop.Close(this, reset);
+    }
+
+    private void LeaveUpstream(bool failed, bool reset = true)
+    {
+        if (_upstream is not { } upstream)
+        {
+            return;
+        }
+
+        _upstreamPool!.Worker.End(Loop.Index, failed);
+        upstream.Forsake();
+        Loop.Close(upstream, reset);
+        _upstream = null;
+        _upstreamPool = null;
+    }
+}

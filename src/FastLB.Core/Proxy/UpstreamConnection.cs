@@ -1,0 +1,90 @@
+using FastLB.Core.Loop;
+
+namespace FastLB.Core.Proxy;
+
+/// <summary>
+/// A connection to a worker: either it serves a client's connection, its owner, and passes on everything that happens, or
+/// it waits in its pool. Bytes or an end while it waits mean that it is of no use any more (RFC 9112 9.3.1: the
+/// worker may close an idle connection at any time).
+/// </summary>
+public sealed class UpstreamConnection : Peer
+{
+    private readonly ProxyLoop _proxy;
+
+    internal UpstreamConnection(ProxyLoop proxy) => _proxy = proxy;
+
+    /// <summary>Whom it serves; null while it is idle or closing.</summary>
+    public ClientConnection? Owner { get; private set; }
+
+    /// <summary>Where it came from and may go back to.</summary>
+    public UpstreamPool? Home { get; private set; }
+
+    /// <summary>True when it has served a request before the present one, so that the worker may have closed it meanwhile.</summary>
+    public bool IsReused { get; private set; }
+
+    /// <summary>How long it may wait in the pool; learned from the worker's Keep-Alive header.</summary>
+    public int IdleLimitMs { get; set; } = UpstreamPool.DefaultIdleMs;
+
+    internal UpstreamConnection? NextIdle { get; set; }
+
+    internal UpstreamConnection? PreviousIdle { get; set; }
+
+    internal bool IsIdle { get; set; }
+
+    internal UpstreamConnection? NextFree { get; set; }
+
+    internal void Begin(UpstreamPool home, ClientConnection owner)
+    {
+        Home = home;
+        Owner = owner;
+        IsReused = false;
+        IdleLimitMs = UpstreamPool.DefaultIdleMs;
+    }
+
+    internal void Lend(ClientConnection owner)
+    {
+        Invariant.That(Owner is null && !IsIdle && IsOpen, "only a connection that waited is lent again");
+        Owner = owner;
+        IsReused = true;
+    }
+
+    internal void Forsake() => Owner = null;
+
+    public override void OnConnected(int result) => Owner?.OnUpstreamConnected(result);
+
+    public override void OnReceived(LoopBuffer? buffer, int result)
+    {
+        if (Owner is { } owner)
+        {
+            owner.OnUpstreamReceived(buffer, result);
+            return;
+        }
+
+        buffer?.Release();
+        Home!.Discard(this);
+    }
+
+    public override void OnSent(int result)
+    {
+        Invariant.That(Owner is not null, "an idle connection sends nothing");
+        Owner.OnUpstreamSent(result);
+    }
+
+    public override void OnTimer()
+    {
+        if (Owner is { } owner)
+        {
+            owner.OnUpstreamTimer();
+            return;
+        }
+
+        Home!.Discard(this);
+    }
+
+    public override void OnClosed()
+    {
+        Home = null;
+        Owner = null;
+        _proxy.Recycle(this);
+    }
+}

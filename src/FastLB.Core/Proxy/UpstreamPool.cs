@@ -1,0 +1,147 @@
+using FastLB.Core.Balancing;
+using FastLB.Core.Loop;
+
+namespace FastLB.Core.Proxy;
+
+/// <summary>
+/// One loop's connections to one worker. Idle ones are lent last in, first out, so that a burst's surplus grows old and
+/// goes. A failed connect takes the worker out of this loop's rotation for a short time that doubles with each failure.
+/// </summary>
+public sealed class UpstreamPool
+{
+    /// <summary>Below Node's keep-alive time of 5 s, so that we let go first.</summary>
+    public const int DefaultIdleMs = 4_000;
+
+    private const int MaxIdle = 1024;
+    private const int FirstOutMs = 100;
+    private const int MaxOutMs = 10_000;
+
+    private readonly ProxyLoop _proxy;
+    private UpstreamConnection? _newestIdle;
+    private int _idleCount;
+    private int _failuresInARow;
+    private long _outUntilMs;
+    private bool _retired;
+
+    internal UpstreamPool(ProxyLoop proxy, Worker worker)
+    {
+        _proxy = proxy;
+        Worker = worker;
+    }
+
+    public Worker Worker { get; }
+
+    public int IdleCount => _idleCount;
+
+    /// <summary>True while a failed connect keeps the worker out of rotation.</summary>
+    public bool IsOut(long nowMs) => nowMs < _outUntilMs;
+
+    /// <summary>An idle connection for <paramref name="owner"/>, or null when none waits.</summary>
+    internal UpstreamConnection? TryTakeIdle(ClientConnection owner)
+    {
+        var connection = _newestIdle;
+        if (connection is null)
+        {
+            return null;
+        }
+
+        Unlink(connection);
+        connection.Lend(owner);
+        _proxy.Metrics.UpstreamReuses++;
+        return connection;
+    }
+
+    /// <summary>Opens a connection for <paramref name="owner"/>, which is told how that ended.</summary>
+    internal UpstreamConnection Connect(ClientConnection owner)
+    {
+        var connection = _proxy.RentUpstream();
+        connection.Begin(this, owner);
+        _proxy.Metrics.UpstreamConnects++;
+        _proxy.Metrics.UpstreamOpen++;
+        _proxy.Loop.Connect(connection, Worker.Endpoint);
+        return connection;
+    }
+
+    /// <summary>Takes back a connection whose exchange ended cleanly.</summary>
+    internal void GiveBack(UpstreamConnection connection)
+    {
+        Invariant.That(!connection.IsIdle && connection.IsOpen && !connection.IsSending, "only a quiet connection is given back");
+        connection.Forsake();
+        if (_retired || _idleCount >= MaxIdle)
+        {
+            _proxy.Loop.Close(connection);
+            return;
+        }
+
+        connection.IsIdle = true;
+        connection.PreviousIdle = null;
+        connection.NextIdle = _newestIdle;
+        if (_newestIdle is { } next)
+        {
+            next.PreviousIdle = connection;
+        }
+
+        _newestIdle = connection;
+        _idleCount++;
+        _proxy.Loop.Timers.Arm(connection, _proxy.Loop.NowMs + connection.IdleLimitMs);
+        if (!connection.IsReceiving)
+        {
+            _proxy.Loop.Receive(connection);
+        }
+    }
+
+    /// <summary>Closes an idle connection that is of no use any more.</summary>
+    internal void Discard(UpstreamConnection connection)
+    {
+        Invariant.That(connection.IsIdle, "only an idle connection is discarded");
+        Unlink(connection);
+        _proxy.Loop.Close(connection);
+    }
+
+    internal void NoteConnectFailure()
+    {
+        var outMs = Math.Min(MaxOutMs, FirstOutMs << Math.Min(_failuresInARow, 10));
+        _failuresInARow++;
+
+        // Jitter keeps the loops from trying a broken worker at the same moment.
+        _outUntilMs = _proxy.Loop.NowMs + (outMs / 2) + _proxy.Loop.Random.Next((outMs / 2) + 1);
+    }
+
+    internal void NoteConnected()
+    {
+        _failuresInARow = 0;
+        _outUntilMs = 0;
+    }
+
+    /// <summary>The worker left the pool: idle connections go now, lent ones when they are given back.</summary>
+    internal void Retire()
+    {
+        _retired = true;
+        while (_newestIdle is { } connection)
+        {
+            Discard(connection);
+        }
+    }
+
+    private void Unlink(UpstreamConnection connection)
+    {
+        if (connection.PreviousIdle is { } previous)
+        {
+            previous.NextIdle = connection.NextIdle;
+        }
+        else
+        {
+            _newestIdle = connection.NextIdle;
+        }
+
+        if (connection.NextIdle is { } next)
+        {
+            next.PreviousIdle = connection.PreviousIdle;
+        }
+
+        connection.NextIdle = null;
+        connection.PreviousIdle = null;
+        connection.IsIdle = false;
+        _idleCount--;
+    }
+}

@@ -1,0 +1,33 @@
+namespace FastLB.Core.Resilience;
+
+/// <summary>
+/// Bounds retries to a share of the requests of late, so that a pool that fails is not hit twice as hard for it (Finagle's and
+/// Linkerd's retry budget). Each request deposits a fifth of a retry; a floor of ten retries per second
+/// lets a quiet service retry as well. One loop owns it.
+/// </summary>
+public sealed class RetryBudget(long nowMs)
+{
+    private const int MilliPerRequest = 200;
+    private const int FloorPerSecond = 10;
+    private const long CapMilli = 1_000_000;
+
+    private long _balanceMilli = FloorPerSecond * 1000L * 10;
+    private long _refilledMs = nowMs;
+
+    /// <summary>A first attempt was made.</summary>
+    public void Deposit() => _balanceMilli = Math.Min(CapMilli, _balanceMilli + MilliPerRequest);
+
+    /// <summary>Takes one retry out of the budget; false when there is none left.</summary>
+    public bool TryWithdraw(long nowMs)
+    {
+        _balanceMilli = Math.Min(CapMilli, _balanceMilli + ((nowMs - _refilledMs) * FloorPerSecond));
+        _refilledMs = nowMs;
+        if (_balanceMilli < 1000)
+        {
+            return false;
+        }
+
+        _balanceMilli -= 1000;
+        return true;
+    }
+}

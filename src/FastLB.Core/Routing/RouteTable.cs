@@ -1,0 +1,70 @@
+using System.Text;
+
+namespace FastLB.Core.Routing;
+
+/// <summary>A listener's routes, compiled: the first rule whose host and path match names the pool. Immutable, shared by all loops.</summary>
+public sealed class RouteTable
+{
+    private readonly Entry[] _entries;
+
+    /// <param name="rules">In order; the first that matches wins.</param>
+    /// <param name="poolIndex">The number of a pool by its name.</param>
+    public RouteTable(IEnumerable<RouteRule> rules, Func<string, int> poolIndex)
+    {
+        _entries = [.. rules.Select(r => new Entry(r, poolIndex(r.PoolName)))];
+    }
+
+    /// <summary>The number of the pool that answers, or -1 when no rule matches.</summary>
+    /// <param name="host">As the client sent it, with or without a port.</param>
+    /// <param name="path">The path with its query.</param>
+    public int Match(ReadOnlySpan<byte> host, ReadOnlySpan<byte> path)
+    {
+        foreach (ref readonly var entry in _entries.AsSpan())
+        {
+            if (entry.Matches(host, path))
+            {
+                return entry.Pool;
+            }
+        }
+
+        return -1;
+    }
+
+    private readonly struct Entry(RouteRule rule, int pool)
+    {
+        private readonly byte[]? _host = rule.Host is null ? null : Encoding.ASCII.GetBytes(rule.Host.TrimStart('*'));
+        private readonly bool _isWildcard = rule.Host?.StartsWith("*.", StringComparison.Ordinal) == true;
+        private readonly byte[]? _prefix = rule.PathPrefix is null ? null : Encoding.UTF8.GetBytes(rule.PathPrefix);
+
+        public int Pool { get; } = pool;
+
+        public bool Matches(ReadOnlySpan<byte> host, ReadOnlySpan<byte> path)
+        {
+            if (_prefix is not null && !path.StartsWith(_prefix))
+            {
+                return false;
+            }
+
+            if (_host is null)
+            {
+                return true;
+            }
+
+            var name = WithoutPort(host);
+            if (_isWildcard)
+            {
+                return name.Length > _host.Length && Ascii.EqualsIgnoreCase(name[^_host.Length..], _host);
+            }
+
+            return Ascii.EqualsIgnoreCase(name, _host);
+        }
+
+        private static ReadOnlySpan<byte> WithoutPort(ReadOnlySpan<byte> host)
+        {
+            var colon = host.LastIndexOf((byte)':');
+
+            // In [::1] the last colon is part of the address.
+            return colon < 0 || host[^1] == (byte)']' ? host : host[..colon];
+        }
+    }
+}
