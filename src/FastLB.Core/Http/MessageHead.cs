@@ -1,3 +1,5 @@
+using FastLB.Core.Loop;
+
 namespace FastLB.Core.Http;
 
 /// <summary>The headers that the proxy acts on. Everything else is <see cref="Other"/> and is copied as it came.</summary>
@@ -24,7 +26,10 @@ public enum HeaderId : byte
     Forwarded,
 }
 
-/// <summary>Where a header line stands in its head, in bytes from the head's first byte. The line ends with CRLF after the value (and blanks).</summary>
+/// <summary>
+/// Where a header line stands in its head, in bytes from the message's first byte. The value is without the blanks around it.
+/// LineEnd is the first byte after the line's CRLF, so the whole line is the bytes from NameStart to LineEnd.
+/// </summary>
 public readonly record struct HeaderLine(ushort NameStart, ushort NameLength, ushort ValueStart, ushort ValueLength, ushort LineEnd, HeaderId Id);
 
 public enum HttpVersion : byte
@@ -35,14 +40,19 @@ public enum HttpVersion : byte
 
 /// <summary>
 /// What a parser found in a head: offsets into the bytes that it was given, valid as long as those bytes stand still. One per loop
-/// and direction, used again for every message; it copies nothing.
+/// and direction, used again for every message; it copies nothing. It is filled when the parser answers Done; after any other
+/// answer nothing in it means anything.
 /// </summary>
 public sealed class MessageHead
 {
+    /// <summary>The largest head that a limit may allow, in bytes: offsets in it are 16 bits wide.</summary>
+    public const int MaxBytes = 60 * 1024;
+
     /// <summary>The most header lines that a limit may allow.</summary>
     public const int MaxHeaders = 256;
 
     private readonly HeaderLine[] _headers = new HeaderLine[MaxHeaders];
+    private readonly byte[] _firstOf = new byte[(int)HeaderId.Forwarded + 1];
 
     public HttpVersion Version { get; internal set; }
 
@@ -77,22 +87,26 @@ public sealed class MessageHead
     /// <summary>One bit per <see cref="HeaderId"/> that occurs, so that the usual "is there any" costs one test.</summary>
     public uint Present { get; internal set; }
 
+    /// <summary>One bit per <see cref="HeaderId"/> that occurs more than once.</summary>
+    public uint Repeated { get; internal set; }
+
     public bool Has(HeaderId id) => (Present & (1u << (int)id)) != 0;
 
-    internal void Clear()
+    /// <summary>Whether more than one header line has this id.</summary>
+    public bool Repeats(HeaderId id) => (Repeated & (1u << (int)id)) != 0;
+
+    /// <summary>The first header line with this id, which has to occur (<see cref="Has"/>).</summary>
+    public ref readonly HeaderLine First(HeaderId id)
     {
-        HeaderCount = 0;
-        Present = 0;
-        Length = 0;
-        StatusCode = 0;
-        Method = RequestMethod.Other;
+        Invariant.That(id != HeaderId.Other && Has(id), "a header that is asked for occurs in the head");
+        return ref _headers[_firstOf[(int)id]];
     }
 
-    internal void Add(in HeaderLine line)
-    {
-        _headers[HeaderCount++] = line;
-        Present |= 1u << (int)line.Id;
-    }
+    /// <summary>Room for header lines; the parser fills it and then tells <see cref="HeaderCount"/>.</summary>
+    internal Span<HeaderLine> Room => _headers;
+
+    /// <summary>Per <see cref="HeaderId"/> the index of its first line; stale where <see cref="Present"/> has no bit.</summary>
+    internal Span<byte> FirstOf => _firstOf;
 }
 
 /// <summary>Methods that the proxy treats differently; all others pass through as <see cref="Other"/>.</summary>

@@ -47,6 +47,7 @@ public enum Refusal : byte
     ContentLengthConflict,
     LengthAndEncoding,
     TransferEncodingInHttp10,
+    TransferEncodingMalformed,
     TransferEncodingUnknown,
     ChunkedNotLast,
     ChunkedRepeated,
@@ -54,10 +55,12 @@ public enum Refusal : byte
     BodyTooLarge,
     ConnectNotAllowed,
     ExpectationUnknown,
+    TooManyConnectionOptions,
 
     // Chunks.
     ChunkSizeMalformed,
     ChunkSizeTooLarge,
+    ChunkExtensionMalformed,
     ChunkExtensionTooLong,
     ChunkEndMissing,
     TrailersTooLong,
