@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -66,8 +67,8 @@ public sealed class StickyCookie
     // Two loops may make the same value at the same time; both get the same bytes and either may stay.
     private byte[] MakeValue(int slot)
     {
-        var message = Encoding.UTF8.GetBytes($"\0{slot}");
-        var signature = HMACSHA256.HashData(_key, [.. _poolName, .. message]);
+        byte[] message = [.. _poolName, 0, .. Encoding.ASCII.GetBytes(slot.ToString(CultureInfo.InvariantCulture))];
+        var signature = HMACSHA256.HashData(_key, message);
         var value = Encoding.ASCII.GetBytes($"{slot}.{Base64Url.EncodeToString(signature)}");
         Volatile.Write(ref _values[slot], value);
         return value;

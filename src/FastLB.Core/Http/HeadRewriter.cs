@@ -60,7 +60,6 @@ internal static class HeadRewriter
         ReadOnlySpan<byte> source,
         MessageHead head,
         in RequestFacts facts,
-        in ConnectionOptions options,
         in RequestRewrite rewrite,
         Span<byte> destination)
     {
@@ -85,7 +84,7 @@ internal static class HeadRewriter
         }
 
         var cookies = rewrite.StrippedCookie.IsEmpty ? 0u : 1u << (int)HeaderId.Cookie;
-        CopyHeaders(source, head, options, dropped | cookies, ref writer);
+        CopyHeaders(source, head, facts.Connection, dropped | cookies, ref writer);
         if ((head.Present & cookies) != 0)
         {
             CopyCookies(source, head, rewrite.StrippedCookie, ref writer);
@@ -121,7 +120,6 @@ internal static class HeadRewriter
         ReadOnlySpan<byte> source,
         MessageHead head,
         in ResponseFacts facts,
-        in ConnectionOptions options,
         in ResponseRewrite rewrite,
         Span<byte> destination)
     {
@@ -131,7 +129,7 @@ internal static class HeadRewriter
         writer.Write(" "u8);
         writer.Write(source.Slice(head.ReasonStart, head.ReasonLength));
         writer.Write("\r\n"u8);
-        CopyHeaders(source, head, options, AlwaysDropped, ref writer);
+        CopyHeaders(source, head, facts.Connection, AlwaysDropped, ref writer);
         if (!rewrite.SetCookieLine.IsEmpty)
         {
             // An answer that carries somebody's session must not be shared by a cache (RFC 9111 3.5, 5.2.2.7).
@@ -170,7 +168,7 @@ internal static class HeadRewriter
         ReadOnlySpan<byte> source, MessageHead head, in ConnectionOptions options, uint dropped, ref HeadWriter writer)
     {
         var headersEnd = head.Length - 2;
-        if ((head.Present & dropped) == 0 && !head.Has(HeaderId.Connection))
+        if ((head.Present & dropped) == 0)
         {
             writer.Write(source[head.HeadersStart..headersEnd]);
             return;
@@ -184,7 +182,7 @@ internal static class HeadRewriter
             ref readonly var line = ref headers[i];
             var bit = 1u << (int)line.Id;
             var isKept = (bit & dropped) == 0
-                && ((bit & NeverNamed) != 0 || !options.Names(source.Slice(line.NameStart, line.NameLength)));
+                && ((bit & NeverNamed) != 0 || !options.Names(source, source.Slice(line.NameStart, line.NameLength)));
             if (isKept)
             {
                 continue;

@@ -200,8 +200,7 @@ public sealed partial class HttpConnection : ClientConnection
             return;
         }
 
-        var options = new ConnectionOptions(source, head);
-        _clientClosesToo = head.Version == HttpVersion.Http10 ? !options.KeepAlive : options.Close;
+        _clientClosesToo = head.Version == HttpVersion.Http10 ? !facts.Connection.KeepAlive : facts.Connection.Close;
         _closeAfter = _clientClosesToo || Proxy.IsDraining || _clientEnded;
         _expectsContinue = facts.ExpectsContinue;
         _requestBody = new BodyRelay(facts.Body, facts.Body.Kind == BodyKind.Chunked, Settings.Limits.BodyBytes);
@@ -217,9 +216,9 @@ public sealed partial class HttpConnection : ClientConnection
         }
 
         _pool = Proxy.Pools[poolIndex];
-        _wantsUpgrade = IsUpgrade(source, head, options);
+        _wantsUpgrade = IsUpgrade(source, head, facts.Connection);
         _stickySlot = _pool.Sticky is { } sticky && head.Has(HeaderId.Cookie) ? ReadStickySlot(sticky, source, head) : -1;
-        refusal = WriteRequestHead(source, head, facts, options);
+        refusal = WriteRequestHead(source, head, facts);
         if (refusal != Refusal.None)
         {
             Refuse(refusal);
@@ -285,8 +284,7 @@ public sealed partial class HttpConnection : ClientConnection
     /// Writes the head for the worker, with as much of the body as is already here, into the buffer that is sent first and
     /// kept for a retry. Leaves that null when the pool is empty. A refusal when the body is malformed in its first bytes.
     /// </summary>
-    private Refusal WriteRequestHead(
-        ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts, in ConnectionOptions options)
+    private Refusal WriteRequestHead(ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts)
     {
         Span<byte> addressText = stackalloc byte[ClientAddress.MaxTextLength];
         Address.TryFormat(addressText, out var addressLength);
@@ -307,7 +305,7 @@ public sealed partial class HttpConnection : ClientConnection
             }
 
             var target = _requestBuffer.Memory.AsSpan(LoopBuffer.DataOffset);
-            var written = HeadRewriter.WriteRequest(source, head, facts, options, rewrite, target);
+            var written = HeadRewriter.WriteRequest(source, head, facts, rewrite, target);
             _received.Consume(head.Length);
             _requestStart = LoopBuffer.DataOffset;
             _requestEnd = LoopBuffer.DataOffset + written;
@@ -316,7 +314,7 @@ public sealed partial class HttpConnection : ClientConnection
         }
 
         // With a body, the head is put in front of the body's first bytes where they are.
-        var length = HeadRewriter.WriteRequest(source, head, facts, options, rewrite, Proxy.HeadScratch);
+        var length = HeadRewriter.WriteRequest(source, head, facts, rewrite, Proxy.HeadScratch);
         if (length < 0)
         {
             return Refusal.HeadTooLarge;
@@ -674,7 +672,6 @@ public sealed partial class HttpConnection : ClientConnection
     private int WriteAnswerHead(
         ReadOnlySpan<byte> source, MessageHead head, in ResponseFacts facts, bool chunked, ReadOnlySpan<byte> setCookieLine)
     {
-        var options = new ConnectionOptions(source, head);
         var rewrite = new ResponseRewrite
         {
             ClientVersion = _clientVersion,
@@ -683,7 +680,7 @@ public sealed partial class HttpConnection : ClientConnection
             Upgrade = head.StatusCode == 101,
             SetCookieLine = setCookieLine,
         };
-        return HeadRewriter.WriteResponse(source, head, facts, options, rewrite, Proxy.HeadScratch);
+        return HeadRewriter.WriteResponse(source, head, facts, rewrite, Proxy.HeadScratch);
     }
 
     private void RelayAnswerBody()
