@@ -44,6 +44,9 @@ public sealed class ListenSockets
         return 0;
     }
 
+    /// <summary>Closes a socket that no loop has taken over.</summary>
+    public static void Abandon(int descriptor) => Libc.Close(descriptor);
+
     private static int OpenIp(ref Endpoint endpoint, int count, List<int> descriptors)
     {
         // With SO_REUSEPORT a second FastLB of the same user would bind happily and take half of the connections. A first

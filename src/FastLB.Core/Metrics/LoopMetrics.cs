@@ -9,11 +9,18 @@ public sealed class LoopMetrics
     private readonly long[] _outcomes = new long[Outcomes.Count];
     private readonly long[] _responsesByClass = new long[6];
 
+    /// <summary>Client connections, HTTP and TCP.</summary>
     public long ConnectionsAccepted;
-    public long ConnectionsRefused;
     public long ConnectionsOpen;
+
+    /// <summary>HTTP requests, refused ones included. Each has one outcome.</summary>
     public long Requests;
-    public long Tunnels;
+
+    /// <summary>Connections of TCP listeners. Each has one outcome.</summary>
+    public long TcpConnections;
+
+    /// <summary>HTTP requests that became tunnels (101).</summary>
+    public long Upgrades;
     public long BytesFromClients;
     public long BytesToClients;
     public long UpstreamConnects;

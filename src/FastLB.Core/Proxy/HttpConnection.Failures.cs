@@ -403,7 +403,7 @@ public sealed partial class HttpConnection
         Proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(start));
         ReleaseKeptRequest();
         Proxy.Metrics.CountResponse(101);
-        Proxy.Metrics.Tunnels++;
+        Proxy.Metrics.Upgrades++;
         _answerStarted = true;
         SendToClient(buffer, start, start + length);
         _answer.Consume(head.Length);

@@ -75,11 +75,15 @@ public sealed class LoopPool
     public void Refresh()
     {
         var current = Pool.Workers;
-        if (ReferenceEquals(current, _seen))
+        if (!ReferenceEquals(current, _seen))
         {
-            return;
+            TakeOver(current);
         }
+    }
 
+    /// <summary>Apart from <see cref="Refresh"/>, which is called per request, because its closures allocate.</summary>
+    private void TakeOver(WorkerSet current)
+    {
         var before = _upstreams;
         Worker[] workers = [.. current.Ready, .. current.Draining];
         _upstreams = [.. workers.Select(w => Array.Find(before, u => ReferenceEquals(u.Worker, w)) ?? new UpstreamPool(_proxy, w))];

@@ -40,7 +40,7 @@ public sealed class TunnelConnection : ClientConnection
     // 1. Accepted.
     public override void OnAccepted()
     {
-        Proxy.Metrics.Tunnels++;
+        Proxy.Metrics.TcpConnections++;
         Pool.Requests++;
         Pool.Budget.Deposit();
         ChooseWorker();

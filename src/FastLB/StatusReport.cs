@@ -1,0 +1,65 @@
+using System.Reflection;
+using FastLB.Admin;
+using FastLB.Core.Balancing;
+using FastLB.Core.Metrics;
+using FastLB.Core.Proxy;
+using FastLB.Fleet;
+using FastLB.Linux;
+
+namespace FastLB;
+
+/// <summary>
+/// Puts together what the status page says from what loops and fleet count. Reads their counters as they stand, without
+/// stopping anybody; two figures need not be of the same microsecond.
+/// </summary>
+internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread[] threads)
+{
+    public static string Version { get; } = typeof(StatusReport).Assembly
+        .GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+
+    public IReadOnlyList<LoopStatus> Loops() => [.. threads.Select((thread, i) => new LoopStatus(
+        i,
+        thread.Core,
+        Read(ref proxies[i].Metrics.ConnectionsOpen),
+        Read(ref proxies[i].Metrics.UpstreamOpen),
+        Read(ref proxies[i].Metrics.Requests),
+        thread.AllocatedBytes,
+        thread.Loop.Buffers.Rented))];
+
+    public IReadOnlyList<PoolStatus> Pools(IReadOnlyList<WorkerProcess> processes) => [.. pools.Select(pool => new PoolStatus(
+        pool.Name,
+        Strategy.NameOf(pool.Settings.Strategy),
+        pool.Settings.Sticky?.CookieName,
+        proxies.Sum(p => Read(ref p.Pools[pool.Index].Requests)),
+        Errors(outcome => proxies.Sum(p => p.Pools[pool.Index].Of(outcome))),
+        pool.Settings.Reached.Count > 0
+            ? [.. pool.Workers.Ready.Select(Reached)]
+            : [.. processes.Where(p => p.PoolName == pool.Name).Select(Run)]))];
+
+    public TotalsStatus Totals() => new(
+        Sum(m => Read(ref m.Requests) + Read(ref m.TcpConnections)),
+        Sum(m => Read(ref m.ConnectionsAccepted)),
+        Sum(m => Read(ref m.ConnectionsOpen)),
+        Sum(m => Read(ref m.BytesFromClients)),
+        Sum(m => Read(ref m.BytesToClients)),
+        Enumerable.Range(1, 5).ToDictionary(hundreds => $"{hundreds}xx", hundreds => Sum(m => m.ResponsesOfClass(hundreds))),
+        Errors(outcome => Sum(m => m.Of(outcome))));
+
+    private static long Read(ref long counter) => Volatile.Read(ref counter);
+
+    private static Dictionary<string, long> Errors(Func<Outcome, long> count) => Enum.GetValues<Outcome>()
+        .Where(outcome => outcome != Outcome.Completed)
+        .ToDictionary(Outcomes.NameOf, count);
+
+    private static WorkerStatus Reached(Worker worker) => new(
+        worker.Name, worker.Slot, worker.Generation, WorkerStatus.Ready, null, worker.Endpoint.ToString(),
+        worker.InFlight, worker.Requests, worker.Failures, 0, null, null);
+
+    private static WorkerStatus Run(WorkerProcess process) => new(
+        $"{process.PoolName}/{process.Slot}", process.Slot, process.Generation, process.State,
+        process.Pid == 0 ? null : process.Pid, process.Endpoint.Length == 0 ? null : process.Endpoint,
+        process.Worker?.InFlight ?? 0, process.Worker?.Requests ?? 0, process.Worker?.Failures ?? 0,
+        process.Restarts, process.LastExit, process.StartedAt);
+
+    private long Sum(Func<LoopMetrics, long> count) => proxies.Sum(p => count(p.Metrics));
+}

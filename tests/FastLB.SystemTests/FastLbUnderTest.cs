@@ -1,0 +1,100 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json.Nodes;
+
+namespace FastLB.SystemTests;
+
+/// <summary>FastLB as a user runs it: the built program, a configuration file, its own process. Waits until all workers are ready.</summary>
+internal sealed class FastLbUnderTest : IAsyncDisposable
+{
+    private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(10) };
+    private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("fastlb-test-");
+    private readonly int _adminPort = FreePort();
+
+    private FastLbUnderTest()
+    {
+    }
+
+    public RunningProgram Program { get; private set; } = null!;
+
+    /// <summary>The first listener's port.</summary>
+    public int Port { get; private set; }
+
+    public IPEndPoint Endpoint => new(IPAddress.Loopback, Port);
+
+    public Uri Url(string path) => new($"http://127.0.0.1:{Port}{path}");
+
+    /// <summary>
+    /// Starts with this configuration, in which ADMIN stands for a free admin address and DEMO for the command of the built-in demo
+    /// worker. Listeners take port 0; the status page tells which port the first one got.
+    /// </summary>
+    public static async Task<FastLbUnderTest> Start(string yaml)
+    {
+        var fastlb = new FastLbUnderTest();
+        yaml = yaml.Replace("ADMIN", $"127.0.0.1:{fastlb._adminPort}", StringComparison.Ordinal)
+            .Replace("DEMO", $"[dotnet, {Repository.FastLbAssembly}, demo-worker]", StringComparison.Ordinal);
+        var file = Path.Combine(fastlb._directory.FullName, "fastlb.yaml");
+        await File.WriteAllTextAsync(file, yaml);
+        fastlb.Program = RunningProgram.Start("dotnet", [Repository.FastLbAssembly, "run", "-c", file]);
+        await fastlb.Ready();
+        var status = await fastlb.Status();
+        fastlb.Port = IPEndPoint.Parse((string)status["listeners"]![0]!["bind"]!).Port;
+        return fastlb;
+    }
+
+    public async Task<JsonNode> Status() => JsonNode.Parse(await s_http.GetStringAsync(Admin("/status")))!;
+
+    public async Task<string> Metrics() => await s_http.GetStringAsync(Admin("/metrics"));
+
+    public Uri Admin(string path) => new($"http://127.0.0.1:{_adminPort}{path}");
+
+    /// <summary>The workers of the first pool, by slot.</summary>
+    public async Task<IReadOnlyList<JsonNode>> Workers() =>
+        [.. (await Status())["pools"]![0]!["workers"]!.AsArray().Select(w => w!).OrderBy(w => (int)w["slot"]!)];
+
+    public Task Ready() => Eventually.True(
+        async () =>
+        {
+            Assert.False(Program.HasExited, $"fastlb ended:\n{Program.Errors}");
+            try
+            {
+                using var answer = await s_http.GetAsync(Admin("/healthz"));
+                return answer.StatusCode == HttpStatusCode.OK
+                    && (await Workers()).All(w => (string)w["state"]! == "ready");
+            }
+            catch (HttpRequestException)
+            {
+                return false;
+            }
+        },
+        $"all workers are ready; the log so far:\n{Program.Errors}");
+
+    /// <summary>Resident memory in kilobytes.</summary>
+    public long ResidentKilobytes()
+    {
+        var line = File.ReadLines($"/proc/{Program.Pid}/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
+        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    public int OpenDescriptors() => Directory.GetFiles($"/proc/{Program.Pid}/fd").Length;
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!Program.HasExited)
+        {
+            Program.Signal("TERM");
+            Program.Signal("TERM");
+            await Program.Exit(TimeSpan.FromSeconds(30));
+        }
+
+        Program.Dispose();
+        _directory.Delete(recursive: true);
+    }
+
+    private static int FreePort()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+}

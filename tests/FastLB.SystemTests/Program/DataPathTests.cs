@@ -1,0 +1,254 @@
+using System.Net;
+using System.Net.WebSockets;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
+
+namespace FastLB.SystemTests.Program;
+
+/// <summary>Bytes through the whole program: bodies of all kinds, tunnels, idle connections, memory.</summary>
+public sealed class DataPathTests(DemoFleet demo) : IClassFixture<DemoFleet>
+{
+    [Fact]
+    public async Task Pipelined_requests_are_answered_in_their_order()
+    {
+        using var client = await RawClient.Connect(demo.FastLb.Endpoint);
+        var requests = new StringBuilder();
+        for (var i = 1; i <= 50; i++)
+        {
+            requests.Append($"GET /bytes/{i} HTTP/1.1\r\nHost: a\r\n\r\n");
+        }
+
+        await client.Send(requests.ToString());
+        for (var i = 1; i <= 50; i++)
+        {
+            Assert.Equal(i, (await client.Read()).Body.Length);
+        }
+    }
+
+    [Fact]
+    public async Task A_chunked_body_comes_back_as_it_was_sent()
+    {
+        using var client = await RawClient.Connect(demo.FastLb.Endpoint);
+        await client.Send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+        await client.Send("5;ext=1\r\nhello\r\n1\r\n \r\n");
+        await client.Send("5\r\nworld\r\n0\r\nTrailer: dropped\r\n\r\n");
+        Assert.Equal("hello world", (await client.Read()).Text);
+        Assert.Equal(200, (await client.Get("/healthz")).Status);
+    }
+
+    [Fact]
+    public async Task An_HTTP_1_0_client_gets_an_answer_that_ends_with_its_connection()
+    {
+        using var client = await RawClient.Connect(demo.FastLb.Endpoint);
+        await client.Send("GET /healthz HTTP/1.0\r\n\r\n");
+        var answer = Encoding.ASCII.GetString((await client.ReadToEnd())!);
+        Assert.StartsWith("HTTP/1.1 200", answer, StringComparison.Ordinal);
+        Assert.DoesNotContain("chunked", answer, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task HEAD_has_the_head_of_GET_and_no_body()
+    {
+        using var client = await RawClient.Connect(demo.FastLb.Endpoint);
+        await client.Send("HEAD /bytes/1000 HTTP/1.1\r\nHost: a\r\n\r\n");
+        Assert.Equal("1000", (await client.Read(isHead: true)).Headers["content-length"]);
+        Assert.Equal(7, (await client.Get("/bytes/7")).Body.Length);
+    }
+
+    [Fact]
+    public async Task Expect_100_continue_is_passed_to_the_worker_and_its_100_to_the_client()
+    {
+        using var client = await RawClient.Connect(demo.FastLb.Endpoint);
+        await client.Send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+        Assert.Equal(100, (await client.Read(informational: true)).Status);
+        await client.Send("hello");
+        Assert.Equal("hello", (await client.Read()).Text);
+    }
+
+    [Fact]
+    public async Task The_worker_sees_who_the_client_is_and_not_what_the_client_claims()
+    {
+        using var client = await RawClient.Connect(demo.FastLb.Endpoint);
+        var answer = await client.Get(
+            "/headers", "X-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\nConnection: X-Forwarded-For, X-Secret\r\nX-Secret: s\r\nX-Kept: k\r\n");
+        Assert.DoesNotContain("6.6.6.6", answer.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain("X-Secret", answer.Text, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("X-Kept: k", answer.Text, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("X-Forwarded-For: 127.0.0.1", answer.Text, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("X-Forwarded-Proto: http", answer.Text, StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("X-Forwarded-Host: test", answer.Text, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task A_WebSocket_carries_five_megabytes_both_ways_and_closes_cleanly()
+    {
+        using var socket = new ClientWebSocket();
+        await socket.ConnectAsync(new Uri($"ws://127.0.0.1:{demo.FastLb.Port}/ws"), CancellationToken.None);
+        var message = RandomNumberGenerator.GetBytes(5 * 1024 * 1024);
+        var send = socket.SendAsync(message, WebSocketMessageType.Binary, true, CancellationToken.None);
+        var received = new byte[message.Length];
+        var count = 0;
+        for (ValueWebSocketReceiveResult part = default; !part.EndOfMessage;)
+        {
+            part = await socket.ReceiveAsync(received.AsMemory(count), CancellationToken.None);
+            count += part.Count;
+        }
+
+        await send;
+        Assert.Equal(message, received);
+        await socket.CloseAsync(WebSocketCloseStatus.NormalClosure, "done", CancellationToken.None);
+        Assert.Equal(WebSocketState.Closed, socket.State);
+    }
+
+    [Fact]
+    public async Task A_request_to_upgrade_that_the_worker_declines_stays_HTTP()
+    {
+        using var client = await RawClient.Connect(demo.FastLb.Endpoint);
+        Assert.Equal(200, (await client.Get("/healthz", "Connection: Upgrade\r\nUpgrade: something\r\n")).Status);
+        Assert.Equal(200, (await client.Get("/healthz")).Status);
+    }
+
+    [Fact]
+    public async Task A_gigabyte_up_and_a_gigabyte_down_arrive_whole_and_cost_no_memory()
+    {
+        const long length = 1L << 30;
+        using var http = new HttpClient { Timeout = TimeSpan.FromMinutes(3) };
+        (await http.GetAsync(demo.FastLb.Url("/bytes/10000000"))).Dispose();
+        var before = demo.FastLb.ResidentKilobytes();
+
+        var down = await HashOf(await http.GetStreamAsync(demo.FastLb.Url($"/bytes/{length}")));
+        using var request = new HttpRequestMessage(HttpMethod.Post, demo.FastLb.Url("/echo")) { Content = new PatternContent(length) };
+        using var echoed = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        var up = await HashOf(await echoed.Content.ReadAsStreamAsync());
+        var direct = await HashOf(await http.GetStreamAsync(await WorkerUrl($"/bytes/{length}")));
+
+        Assert.Equal((length, direct.Hash), down);
+        Assert.Equal((length, PatternContent.HashOf(length)), up);
+        var grown = demo.FastLb.ResidentKilobytes() - before;
+        Assert.True(grown < 32 * 1024, $"resident memory grew by {grown} KB");
+    }
+
+    [Fact]
+    public async Task Nine_thousand_idle_connections_are_kept_and_answered()
+    {
+        var clients = new List<RawClient>();
+        try
+        {
+            for (var i = 0; i < 9_000; i++)
+            {
+                clients.Add(await RawClient.Connect(demo.FastLb.Endpoint));
+            }
+
+            Assert.Equal(200, (await clients[0].Get("/healthz")).Status);
+            await Eventually.True(
+                async () => (long)(await demo.FastLb.Status())["totals"]!["connectionsOpen"]! >= 9_000, "9,000 connections are open");
+            foreach (var client in clients.Where((_, i) => i % 97 == 0))
+            {
+                Assert.Equal(200, (await client.Get("/healthz")).Status);
+            }
+        }
+        finally
+        {
+            clients.ForEach(c => c.Dispose());
+        }
+    }
+
+    [Fact]
+    public async Task A_hundred_thousand_requests_allocate_nothing_on_the_loop()
+    {
+        await SendRequests(20_000);
+        var before = await LoopAllocatedBytes();
+        await SendRequests(100_000);
+        Assert.Equal(before, await LoopAllocatedBytes());
+    }
+
+    [Fact]
+    public async Task A_TCP_listener_passes_bytes_and_half_close_both_ways()
+    {
+        var endpoint = IPEndPoint.Parse((string)(await demo.FastLb.Status())["listeners"]![1]!["bind"]!);
+        using var client = await RawClient.Connect(endpoint);
+        await client.Send("GET /bytes/100000 HTTP/1.0\r\n\r\n");
+        client.EndSending();
+        var answer = await client.ReadToEnd();
+        Assert.NotNull(answer);
+        Assert.True(answer.Length > 100_000, $"{answer.Length} bytes");
+    }
+
+    private async Task<Uri> WorkerUrl(string path) => new($"http://{(string)(await demo.FastLb.Workers())[0]["endpoint"]!}{path}");
+
+    private async Task<long> LoopAllocatedBytes()
+    {
+        JsonNode status = await demo.FastLb.Status();
+        return (long)status["loops"]![0]!["allocatedBytes"]!;
+    }
+
+    private async Task SendRequests(int count)
+    {
+        var request = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"u8.ToArray();
+        await Task.WhenAll(Enumerable.Range(0, 20).Select(async _ =>
+        {
+            using var client = await RawClient.Connect(demo.FastLb.Endpoint);
+            for (var i = 0; i < count / 20; i++)
+            {
+                await client.Send(request);
+                Assert.Equal(200, (await client.Read()).Status);
+            }
+        }));
+    }
+
+    private static async Task<(long Length, string Hash)> HashOf(Stream stream)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var buffer = new byte[256 * 1024];
+        var length = 0L;
+        for (int read; (read = await stream.ReadAsync(buffer)) > 0; length += read)
+        {
+            hash.AppendData(buffer, 0, read);
+        }
+
+        return (length, Convert.ToHexString(hash.GetHashAndReset()));
+    }
+
+    /// <summary>A request body of any length whose bytes differ from one block to the next.</summary>
+    private sealed class PatternContent(long length) : HttpContent
+    {
+        private const int BlockLength = 65_521;
+
+        public static string HashOf(long length)
+        {
+            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            foreach (var block in Blocks(length))
+            {
+                hash.AppendData(block.Span);
+            }
+
+            return Convert.ToHexString(hash.GetHashAndReset());
+        }
+
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        {
+            foreach (var block in Blocks(length))
+            {
+                await stream.WriteAsync(block);
+            }
+        }
+
+        protected override bool TryComputeLength(out long computed)
+        {
+            computed = length;
+            return true;
+        }
+
+        private static IEnumerable<ReadOnlyMemory<byte>> Blocks(long length)
+        {
+            var block = new byte[BlockLength];
+            new Random(7).NextBytes(block);
+            for (var sent = 0L; sent < length; sent += BlockLength)
+            {
+                BitConverter.TryWriteBytes(block, sent);
+                yield return block.AsMemory(0, (int)Math.Min(BlockLength, length - sent));
+            }
+        }
+    }
+}

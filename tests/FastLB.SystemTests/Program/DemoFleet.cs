@@ -1,0 +1,25 @@
+namespace FastLB.SystemTests.Program;
+
+/// <summary>One FastLB with two of its demo workers, shared by the tests of a class.</summary>
+public sealed class DemoFleet : IAsyncLifetime
+{
+    internal FastLbUnderTest FastLb { get; private set; } = null!;
+
+    public async Task InitializeAsync() => FastLb = await FastLbUnderTest.Start("""
+        loops: 1
+        admin: { bind: ADMIN }
+        timeouts: { head: 2s }
+        limits: { body: 50GB }
+        listeners:
+          - { bind: "127.0.0.1:0", protocol: http, pool: app }
+          - { bind: "127.0.0.1:0", protocol: tcp, pool: app }
+        pools:
+          app:
+            strategy: round-robin
+            run: { command: DEMO, instances: 2 }
+        """);
+
+    public async Task DisposeAsync() => await FastLb.DisposeAsync();
+
+    internal async Task<long> RequestsAtWorkers() => (await FastLb.Workers()).Sum(w => (long)w["requests"]!);
+}
