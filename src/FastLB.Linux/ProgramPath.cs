@@ -23,6 +23,12 @@ public static class ProgramPath
             return null;
         }
 
+        if (program.Length == 0 || program.Contains('\0', StringComparison.Ordinal))
+        {
+            problem = "its command is empty or holds a zero byte";
+            return null;
+        }
+
         if (program.Contains('/', StringComparison.Ordinal))
         {
             var file = Path.GetFullPath(program, directory);
