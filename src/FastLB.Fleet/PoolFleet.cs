@@ -1,0 +1,356 @@
+using System.Collections;
+using System.Globalization;
+using System.Net;
+using FastLB.Core.Balancing;
+using FastLB.Core.Loop;
+using FastLB.Linux;
+using Microsoft.Extensions.Logging;
+
+namespace FastLB.Fleet;
+
+/// <summary>What all pools of a fleet share. Everything in it but <paramref name="Post"/> is for the fleet's thread.</summary>
+/// <param name="Poller">Waits for the processes.</param>
+/// <param name="Loops">The loops that send requests to the workers.</param>
+/// <param name="Ports">The workers' TCP ports.</param>
+/// <param name="SocketDirectory">Where the workers' unix sockets are; null when no pool has any.</param>
+/// <param name="Mark">What every process of this run has in its environment.</param>
+/// <param name="Environment">FastLB's own environment.</param>
+/// <param name="Time">The clock.</param>
+/// <param name="Logs">Makes a log for each worker.</param>
+/// <param name="Log">The fleet's own.</param>
+/// <param name="Post">Runs an action on the fleet's thread; from any thread.</param>
+internal sealed record FleetResources(
+    ProcessPoller Poller,
+    IReadOnlyList<EventLoop> Loops,
+    PortAllocator Ports,
+    string? SocketDirectory,
+    string Mark,
+    IDictionary Environment,
+    TimeProvider Time,
+    ILoggerFactory Logs,
+    ILogger Log,
+    Action<Action> Post);
+
+/// <summary>Performs what one pool's <see cref="Supervisor"/> decides, and tells it what happened. Only the fleet's thread calls it.</summary>
+internal sealed class PoolFleet
+{
+    private readonly Pool _pool;
+    private readonly RunSettings _run;
+    private readonly FleetResources _fleet;
+    private readonly Supervisor _supervisor;
+    private readonly Dictionary<WorkerKey, RunningWorker> _running = [];
+    private readonly List<RunningWorker> _draining = [];
+    private readonly Queue<(FleetEvent Event, RunningWorker? LastWordsOf)> _events = new();
+    private readonly List<FleetEffect> _effects = [];
+    private readonly DateTimeOffset[] _lastStarts;
+    private readonly ILogger[] _workerLogs;
+    private readonly long _startTimestamp;
+    private bool _telling;
+
+    public PoolFleet(Pool pool, RunSettings run, FleetResources fleet, RandomSource random)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(run.Command.Count);
+        _pool = pool;
+        _run = run;
+        _fleet = fleet;
+        _supervisor = new Supervisor(run, random);
+        _lastStarts = new DateTimeOffset[run.Instances];
+        _workerLogs = [.. Enumerable.Range(0, run.Instances).Select(slot => fleet.Logs.CreateLogger(NameOf(slot)))];
+        _startTimestamp = fleet.Time.GetTimestamp();
+    }
+
+    public string PoolName => _pool.Name;
+
+    /// <summary>No process of the pool is left and none will come.</summary>
+    public bool IsStopped { get; private set; }
+
+    /// <summary>Whether anything happened since this was last set to false.</summary>
+    public bool HasChanged { get; set; }
+
+    /// <summary>Whether a worker drains, whose requests in flight have to be looked at from time to time.</summary>
+    public bool IsDraining => _draining.Count > 0;
+
+    /// <summary>Milliseconds until <see cref="Tick"/> is due, at least 0.</summary>
+    public long MillisecondsToNext => _supervisor.NextDeadlineMs == long.MaxValue ? long.MaxValue : Math.Max(0, _supervisor.NextDeadlineMs - NowMs);
+
+    private long NowMs => (long)_fleet.Time.GetElapsedTime(_startTimestamp).TotalMilliseconds;
+
+    public void Start() => Tell(new FleetEvent.Start());
+
+    public void RestartRolling() => Tell(new FleetEvent.RestartRolling());
+
+    public void Stop() => Tell(new FleetEvent.Stop());
+
+    /// <summary>Looks at deadlines and draining workers.</summary>
+    public void Tick()
+    {
+        for (var i = _draining.Count - 1; i >= 0; i--)
+        {
+            var worker = _draining[i];
+            if (worker.Worker.InFlight == 0)
+            {
+                _draining.RemoveAt(i);
+                Tell(new FleetEvent.Drained(worker.Key.Slot, worker.Key.Generation));
+            }
+        }
+
+        if (MillisecondsToNext == 0)
+        {
+            Tell(new FleetEvent.Tick());
+        }
+    }
+
+    /// <summary>The poller says that the worker's process has exited.</summary>
+    public void OnExited(RunningWorker worker)
+    {
+        if (!worker.Child.Reap())
+        {
+            return;
+        }
+
+        Invariant.That(_running.Remove(worker.Key), "a worker exits once");
+        Tell(new FleetEvent.Exited(worker.Key.Slot, worker.Key.Generation, worker.Child.Exit.ToString()!), worker);
+        Release(worker);
+
+        // What left the process group but belongs to this worker goes too. It is a walk over /proc, so not on this thread.
+        var signature = WorkerEnvironment.Signature(_run, worker.Key.Slot, worker.Key.Generation, _fleet.Mark);
+        ThreadPool.UnsafeQueueUserWorkItem(static entries => MarkedProcesses.Kill(entries), signature, preferLocal: false);
+    }
+
+    /// <summary>The fleet ends: processes that the supervisor gave up are let go.</summary>
+    public void Abandon()
+    {
+        foreach (var worker in _running.Values)
+        {
+            Release(worker);
+        }
+
+        _running.Clear();
+    }
+
+    /// <summary>Appends the pool's processes as they are now.</summary>
+    public void Describe(List<WorkerProcess> processes)
+    {
+        foreach (var slot in _supervisor.Slots)
+        {
+            foreach (var process in slot.Processes)
+            {
+                if (_running.TryGetValue(process.Key, out var running))
+                {
+                    processes.Add(Row(slot, process.Key.Generation, StateText(process.State), running));
+                }
+            }
+
+            if (slot.RestartAtMs is not null)
+            {
+                processes.Add(Row(slot, slot.Generation, "backoff", null));
+            }
+        }
+    }
+
+    private WorkerProcess Row(Slot slot, int generation, string state, RunningWorker? running) => new(
+        PoolName,
+        slot.Index,
+        generation,
+        state,
+        running?.Child.Pid ?? 0,
+        running?.Endpoint.ToString() ?? "",
+        running?.StartedAt ?? _lastStarts[slot.Index],
+        slot.Restarts,
+        slot.LastExit,
+        running?.Worker);
+
+    private static string StateText(ProcessState state) => state switch
+    {
+        ProcessState.Starting => "starting",
+        ProcessState.Ready => "ready",
+        ProcessState.Draining => "draining",
+        ProcessState.Stopping => "stopping",
+        _ => throw new ArgumentOutOfRangeException(nameof(state)),
+    };
+
+    /// <summary>Tells the supervisor, performs what it wants, and goes on with what that brought about.</summary>
+    private void Tell(FleetEvent occurred, RunningWorker? lastWordsOf = null)
+    {
+        _events.Enqueue((occurred, lastWordsOf));
+        if (_telling)
+        {
+            return;
+        }
+
+        _telling = true;
+        HasChanged = true;
+        while (_events.TryDequeue(out var next))
+        {
+            _effects.Clear();
+            _supervisor.Handle(next.Event, NowMs, _effects);
+            foreach (var effect in _effects)
+            {
+                // Routing away from a dead worker comes first; what it said before it died comes before what is said about it.
+                if (effect is not FleetEffect.Publish && next.LastWordsOf is { } worker)
+                {
+                    worker.ReadLastWords();
+                    next.LastWordsOf = null;
+                }
+
+                Perform(effect);
+            }
+
+            next.LastWordsOf?.ReadLastWords();
+        }
+
+        _telling = false;
+    }
+
+    private void Perform(FleetEffect effect)
+    {
+        switch (effect)
+        {
+            case FleetEffect.Publish(var ready, var draining):
+                _pool.Publish(new WorkerSet(ready.Select(key => _running[key].Worker), draining.Select(key => _running[key].Worker)));
+                break;
+            case FleetEffect.Spawn(var slot, var generation):
+                Spawn(new WorkerKey(slot, generation));
+                break;
+            case FleetEffect.Probe(var slot, var generation):
+                var probed = _running[new WorkerKey(slot, generation)];
+                probed.Probe = new ReadyProbe(probed.Endpoint, _fleet.Time, () => _fleet.Post(() => OnAnswered(probed)));
+                break;
+            case FleetEffect.Announce(var slot, var generation, var afterMs):
+                var ready1 = _running[new WorkerKey(slot, generation)];
+                FleetLog.Ready(_fleet.Log, NameOf(slot), generation, ready1.Endpoint.ToString(), afterMs, ready1.Child.Pid);
+                break;
+            case FleetEffect.WatchDrained(var slot, var generation):
+                var drained = _running[new WorkerKey(slot, generation)];
+                LoopBarrier.Pass(_fleet.Loops, () => _fleet.Post(() => OnBarrierPassed(drained)));
+                break;
+            case FleetEffect.Terminate(var slot, var generation):
+                _running[new WorkerKey(slot, generation)].Child.Terminate();
+                break;
+            case FleetEffect.Kill(var slot, var generation):
+                _running[new WorkerKey(slot, generation)].Child.Kill();
+                break;
+            case FleetEffect.Log(var severity, var slot, var sentence):
+                Log(severity, slot is { } index ? NameOf(index) : PoolName, sentence);
+                break;
+            case FleetEffect.Stopped:
+                IsStopped = true;
+                break;
+        }
+    }
+
+    private void Spawn(WorkerKey key)
+    {
+        _lastStarts[key.Slot] = _fleet.Time.GetUtcNow();
+        var endpoint = NewEndpoint(key);
+        if (endpoint is null)
+        {
+            Tell(new FleetEvent.SpawnFailed(key.Slot, key.Generation, "no port is free for it on 127.0.0.1"));
+            return;
+        }
+
+        var child = StartChild(key, endpoint, out var problem);
+        if (child is null)
+        {
+            ReleaseEndpoint(endpoint);
+            Tell(new FleetEvent.SpawnFailed(key.Slot, key.Generation, problem));
+            return;
+        }
+
+        var worker = new Worker(PoolName, key.Slot, key.Generation, endpoint, _fleet.Loops.Count);
+        var running = new RunningWorker(this, key, worker, child, _lastStarts[key.Slot], _workerLogs[key.Slot]);
+        running.Watch(_fleet.Poller);
+        _running.Add(key, running);
+        Tell(new FleetEvent.Spawned(key.Slot, key.Generation));
+    }
+
+    private ChildProcess? StartChild(WorkerKey key, Endpoint endpoint, out string problem)
+    {
+        const string pathName = "PATH=";
+        var environment = WorkerEnvironment.Build(_fleet.Environment, _run, key.Slot, key.Generation, endpoint, _fleet.Mark);
+        var path = environment.FirstOrDefault(entry => entry.StartsWith(pathName, StringComparison.Ordinal))?[pathName.Length..];
+        var directory = _run.Directory ?? Directory.GetCurrentDirectory();
+        var program = ProgramPath.Find(_run.Command[0], path, directory, out problem);
+        return program is null ? null : ChildProcess.TryStart(
+            new ChildCommand
+            {
+                Program = program,
+                Arguments = _run.Command,
+                Environment = environment,
+                Directory = directory,
+                PipeOutput = true,
+            },
+            out problem);
+    }
+
+    private Endpoint? NewEndpoint(WorkerKey key)
+    {
+        if (_run.Transport == WorkerTransport.Unix)
+        {
+            var name = string.Create(CultureInfo.InvariantCulture, $"{_pool.Index}-{key.Slot}-{key.Generation}.sock");
+            return Endpoint.Unix(Path.Combine(_fleet.SocketDirectory!, name));
+        }
+
+        return _fleet.Ports.TryTake() is { } port ? Endpoint.Ip(IPAddress.Loopback, port) : null;
+    }
+
+    private void Release(RunningWorker worker)
+    {
+        _draining.Remove(worker);
+        worker.Close(_fleet.Poller);
+        ReleaseEndpoint(worker.Endpoint);
+    }
+
+    private void ReleaseEndpoint(Endpoint endpoint)
+    {
+        if (!endpoint.IsUnix)
+        {
+            _fleet.Ports.Return(endpoint.Port);
+            return;
+        }
+
+        try
+        {
+            File.Delete(endpoint.UnixPath);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Log(Severity.Warning, PoolName, $"cannot remove the socket {endpoint.UnixPath}: {e.Message}");
+        }
+    }
+
+    private void OnAnswered(RunningWorker worker)
+    {
+        // Should the process be dead by now, something else answered, or it did so for the last time.
+        if (_running.ContainsKey(worker.Key) && !worker.Child.IsReadable)
+        {
+            Tell(new FleetEvent.Answered(worker.Key.Slot, worker.Key.Generation));
+        }
+    }
+
+    private void OnBarrierPassed(RunningWorker worker)
+    {
+        if (_running.ContainsKey(worker.Key))
+        {
+            _draining.Add(worker);
+        }
+    }
+
+    private string NameOf(int slot) => string.Create(CultureInfo.InvariantCulture, $"{PoolName}/{slot}");
+
+    private void Log(Severity severity, string subject, string sentence)
+    {
+        switch (severity)
+        {
+            case Severity.Information:
+                FleetLog.Information(_fleet.Log, subject, sentence);
+                break;
+            case Severity.Warning:
+                FleetLog.Warning(_fleet.Log, subject, sentence);
+                break;
+            case Severity.Error:
+                FleetLog.Error(_fleet.Log, subject, sentence);
+                break;
+        }
+    }
+}
