@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace FastLB.Core.Http;
 
 public enum BodyKind : byte
@@ -128,7 +126,7 @@ public readonly record struct BodyFraming(BodyKind Kind, long Length)
                     return Refusal.TransferEncodingMalformed;
                 }
 
-                isLastChunked = Ascii.EqualsIgnoreCase(coding, "chunked"u8);
+                isLastChunked = HeadText.Is(coding, "chunked"u8);
                 hasUnknown |= !isLastChunked;
                 chunkedCount += isLastChunked ? 1 : 0;
                 if (comma < 0)

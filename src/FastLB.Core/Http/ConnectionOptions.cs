@@ -99,15 +99,15 @@ public struct ConnectionOptions
 
     private Refusal Take(ReadOnlySpan<byte> option, int start)
     {
-        if (Ascii.EqualsIgnoreCase(option, "keep-alive"u8))
+        if (HeadText.Is(option, "keep-alive"u8))
         {
             KeepAlive = true;
         }
-        else if (Ascii.EqualsIgnoreCase(option, "close"u8))
+        else if (HeadText.Is(option, "close"u8))
         {
             Close = true;
         }
-        else if (Ascii.EqualsIgnoreCase(option, "upgrade"u8))
+        else if (HeadText.Is(option, "upgrade"u8))
         {
             Upgrade = true;
         }

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace FastLB.Core.Http;
 
 /// <summary>Recognises the headers that the proxy acts on, by length first and then without regard to case.</summary>
@@ -10,31 +8,31 @@ internal static class HeaderNames
     {
         switch (name.Length)
         {
-            case 2 when Is(name, "te"u8):
+            case 2 when HeadText.Is(name, "te"u8):
                 return HeaderId.Te;
-            case 4 when Is(name, "host"u8):
+            case 4 when HeadText.Is(name, "host"u8):
                 return HeaderId.Host;
-            case 6 when Is(name, "cookie"u8):
+            case 6 when HeadText.Is(name, "cookie"u8):
                 return HeaderId.Cookie;
-            case 6 when Is(name, "expect"u8):
+            case 6 when HeadText.Is(name, "expect"u8):
                 return HeaderId.Expect;
-            case 7 when Is(name, "upgrade"u8):
+            case 7 when HeadText.Is(name, "upgrade"u8):
                 return HeaderId.Upgrade;
-            case 7 when Is(name, "trailer"u8):
+            case 7 when HeadText.Is(name, "trailer"u8):
                 return HeaderId.Trailer;
-            case 9 when Is(name, "forwarded"u8):
+            case 9 when HeadText.Is(name, "forwarded"u8):
                 return HeaderId.Forwarded;
-            case 10 when Is(name, "connection"u8):
+            case 10 when HeadText.Is(name, "connection"u8):
                 return HeaderId.Connection;
-            case 10 when Is(name, "keep-alive"u8):
+            case 10 when HeadText.Is(name, "keep-alive"u8):
                 return HeaderId.KeepAlive;
-            case 14 when Is(name, "content-length"u8):
+            case 14 when HeadText.Is(name, "content-length"u8):
                 return HeaderId.ContentLength;
-            case 16 when Is(name, "proxy-connection"u8):
+            case 16 when HeadText.Is(name, "proxy-connection"u8):
                 return HeaderId.ProxyConnection;
-            case 17 when Is(name, "transfer-encoding"u8):
+            case 17 when HeadText.Is(name, "transfer-encoding"u8):
                 return HeaderId.TransferEncoding;
-            case 19 when Is(name, "proxy-authorization"u8):
+            case 19 when HeadText.Is(name, "proxy-authorization"u8):
                 return HeaderId.ProxyAuthorization;
             case > 12 when IsXForwarded(name):
                 return HeaderId.XForwarded;
@@ -49,16 +47,13 @@ internal static class HeaderNames
     /// sends these for good; they are refused, in requests and responses alike.
     /// </summary>
     internal static bool ImitatesFraming(ReadOnlySpan<byte> name) =>
-        (name.Length == 14 && name[7] == '_' && Is(name[..7], "content"u8) && Is(name[8..], "length"u8))
-        || (name.Length == 17 && name[8] == '_' && Is(name[..8], "transfer"u8) && Is(name[9..], "encoding"u8));
-
-    /// <summary>Whether both are the same name; <paramref name="lower"/> is in lower case.</summary>
-    private static bool Is(ReadOnlySpan<byte> name, ReadOnlySpan<byte> lower) => Ascii.EqualsIgnoreCase(name, lower);
+        (name.Length == 14 && name[7] == '_' && HeadText.Is(name[..7], "content"u8) && HeadText.Is(name[8..], "length"u8))
+        || (name.Length == 17 && name[8] == '_' && HeadText.Is(name[..8], "transfer"u8) && HeadText.Is(name[9..], "encoding"u8));
 
     /// <summary>X-Forwarded-*, with dashes or underscores: a client's must not reach a worker that reads one as the other.</summary>
     private static bool IsXForwarded(ReadOnlySpan<byte> name) =>
         (name[0] | 0x20) == 'x'
         && name[1] is (byte)'-' or (byte)'_'
         && name[11] is (byte)'-' or (byte)'_'
-        && Is(name.Slice(2, 9), "forwarded"u8);
+        && HeadText.Is(name.Slice(2, 9), "forwarded"u8);
 }

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace FastLB.Core.Http;
 
 /// <summary>What the proxy has to know of a request; offsets count from the message's first byte.</summary>
@@ -159,7 +157,7 @@ public static class RequestRules
         foreach (ref readonly var line in head.Headers)
         {
             if (line.Id == HeaderId.Expect
-                && !Ascii.EqualsIgnoreCase(bytes.Slice(line.ValueStart, line.ValueLength), "100-continue"u8))
+                && !HeadText.Is(bytes.Slice(line.ValueStart, line.ValueLength), "100-continue"u8))
             {
                 return Refusal.ExpectationUnknown;
             }

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace FastLB.Core.Http;
 
 /// <summary>The forms of a request target other than a path (RFC 9112 3.2).</summary>
@@ -27,8 +25,8 @@ internal static class RequestTarget
     /// </summary>
     internal static bool TrySplitAbsolute(ReadOnlySpan<byte> target, out int hostStart, out int pathStart)
     {
-        hostStart = StartsWithIgnoreCase(target, "http://"u8) ? "http://"u8.Length
-            : StartsWithIgnoreCase(target, "https://"u8) ? "https://"u8.Length
+        hostStart = HeadText.StartsWith(target, "http://"u8) ? "http://"u8.Length
+            : HeadText.StartsWith(target, "https://"u8) ? "https://"u8.Length
             : -1;
         pathStart = target.Length;
         if (hostStart < 0)
@@ -59,7 +57,4 @@ internal static class RequestTarget
 
         return char.IsAsciiLetter((char)scheme[0]);
     }
-
-    private static bool StartsWithIgnoreCase(ReadOnlySpan<byte> target, ReadOnlySpan<byte> lower) =>
-        target.Length >= lower.Length && Ascii.EqualsIgnoreCase(target[..lower.Length], lower);
 }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using FastLB.Core.Loop;
 
 namespace FastLB.Core.Http;
@@ -44,25 +45,9 @@ public static class ResponseParser
         ReadOnlySpan<byte> bytes, MessageHead head, out int headersStart, out Refusal refusal)
     {
         headersStart = 0;
-        for (var i = 0; i < StatusEnd; i++)
+        if (!StartsUsual(bytes) && CheckUnusualStart(bytes, out refusal) is var status and not ParseStatus.Done)
         {
-            if (i == bytes.Length)
-            {
-                refusal = Refusal.None;
-                return ParseStatus.Partial;
-            }
-
-            if (!Fits(bytes[i], i))
-            {
-                var isForeign = i == 0 && bytes[0] is < 0x20 or >= 0x7F && bytes[0] != '\r';
-                return StrayByte.Refuse(bytes, i, isForeign ? Refusal.NotHttp : Refusal.StatusLineMalformed, out refusal);
-            }
-        }
-
-        if (bytes[5] != '1')
-        {
-            refusal = Refusal.VersionUnsupported;
-            return ParseStatus.Invalid;
+            return status;
         }
 
         head.Version = bytes[7] == '0' ? HttpVersion.Http10 : HttpVersion.Http11;
@@ -90,6 +75,47 @@ public static class ResponseParser
         return bytes[end] == '\r' && bytes[end + 1] == '\n'
             ? ParseStatus.Done
             : StrayByte.Refuse(bytes, end, Refusal.StatusLineMalformed, out refusal);
+    }
+
+    /// <summary>Whether this is "HTTP/1.x DDD " with a status from 100 to 599: one comparison for all but the odd response.</summary>
+    private static bool StartsUsual(ReadOnlySpan<byte> bytes)
+    {
+        const ulong Prefix = 0x2E312F50545448; // "HTTP/1." as little-endian bytes.
+        const ulong PrefixMask = 0xFF_FFFF_FFFF_FFFF;
+        return bytes.Length > StatusEnd
+            && (BinaryPrimitives.ReadUInt64LittleEndian(bytes) & PrefixMask) == Prefix
+            && Fits(bytes[7], 7)
+            && bytes[8] == ' '
+            && Fits(bytes[9], 9)
+            && Fits(bytes[10], 10)
+            && Fits(bytes[11], 11);
+    }
+
+    /// <summary>The same byte by byte, to say what is wrong or missing.</summary>
+    private static ParseStatus CheckUnusualStart(ReadOnlySpan<byte> bytes, out Refusal refusal)
+    {
+        refusal = Refusal.None;
+        for (var i = 0; i < StatusEnd; i++)
+        {
+            if (i == bytes.Length)
+            {
+                return ParseStatus.Partial;
+            }
+
+            if (!Fits(bytes[i], i))
+            {
+                var isForeign = i == 0 && bytes[0] is < 0x20 or >= 0x7F && bytes[0] != '\r';
+                return StrayByte.Refuse(bytes, i, isForeign ? Refusal.NotHttp : Refusal.StatusLineMalformed, out refusal);
+            }
+        }
+
+        if (bytes[5] != '1')
+        {
+            refusal = Refusal.VersionUnsupported;
+            return ParseStatus.Invalid;
+        }
+
+        return ParseStatus.Done;
     }
 
     /// <summary>Whether a byte may stand at this index of "HTTP/D.D DDD", with a status from 100 to 599.</summary>

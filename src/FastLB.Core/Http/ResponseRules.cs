@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace FastLB.Core.Http;
 
 /// <summary>What the proxy has to know of a response head.</summary>
@@ -80,7 +78,7 @@ public static class ResponseRules
             var parameter = (comma < 0 ? rest : rest[..comma]).Trim(" \t"u8);
             rest = comma < 0 ? default : rest[(comma + 1)..];
             var name = "timeout="u8;
-            if (parameter.Length <= name.Length || !Ascii.EqualsIgnoreCase(parameter[..name.Length], name))
+            if (parameter.Length == name.Length || !HeadText.StartsWith(parameter, name))
             {
                 continue;
             }
