@@ -42,6 +42,7 @@ public sealed partial class HttpConnection
             case Phase.AwaitingHead:
                 BeginOutcome();
                 _clientVersion = HttpVersion.Http11;
+                _method = RequestMethod.Other;
                 _requestBody = default;
                 Answer(ErrorResponses.HeadTimeout, Outcome.ClientTimeout, close: true);
                 break;
@@ -58,6 +59,10 @@ public sealed partial class HttpConnection
 
                 DropUpstream(failed: false);
                 Answer(ErrorResponses.BodyTimeout, Outcome.ClientTimeout, close: true);
+                break;
+            case Phase.Exchanging or Phase.Answering when IsSending && SendPosition != _clientSendSeen:
+                _clientSendSeen = SendPosition;
+                Loop.Timers.Arm(this, Loop.NowMs + Settings.Timeouts.BodyMs);
                 break;
             case Phase.Exchanging when IsSending:
             case Phase.Answering:
@@ -84,9 +89,10 @@ public sealed partial class HttpConnection
             _upstreamPool!.NoteConnectFailure();
             RetryOrAnswer(ErrorResponses.ConnectTimeout, Outcome.ConnectTimeout);
         }
-        else if (IsAwaitingBody || IsSending)
+        else if (IsAwaitingBody || IsSending || (_upstream!.IsSending && _upstream.SendPosition != _upstreamSendSeen))
         {
-            // The worker cannot go on before the client does, whose own timer runs.
+            // The worker cannot go on before the client does, whose own timer runs, or it is taking the request slowly.
+            _upstreamSendSeen = _upstream!.SendPosition;
             Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
         }
         else if (_answerStarted)
@@ -391,7 +397,7 @@ public sealed partial class HttpConnection
 
     private void OpenTunnel(ReadOnlySpan<byte> source, MessageHead head, in ResponseFacts facts)
     {
-        var length = WriteAnswerHead(source, head, facts, chunked: false, setCookieLine: default);
+        var length = WriteAnswerHead(source, head, facts, chunked: false);
         var buffer = _answer.Buffer!;
         var start = _answer.Start + head.Length - length;
         if (length < 0 || start < 0)

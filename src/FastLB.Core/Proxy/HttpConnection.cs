@@ -78,6 +78,10 @@ public sealed partial class HttpConnection : ClientConnection
     private bool _informationalSent;
     private bool _lastChunkDue;
 
+    // How far sends had come when their timers last looked: silence is when nothing moved, not when a send takes long.
+    private int _clientSendSeen;
+    private int _upstreamSendSeen;
+
     internal HttpConnection(ProxyLoop proxy)
         : base(proxy)
     {
@@ -100,6 +104,11 @@ public sealed partial class HttpConnection : ClientConnection
     {
         _headTimed = true;
         Loop.Timers.Arm(this, Loop.NowMs + Settings.Timeouts.HeadMs);
+        if (Proxy.IsDraining)
+        {
+            BeginDrain(Proxy.DrainWindowMs);
+        }
+
         Loop.Receive(this);
     }
 
@@ -419,6 +428,7 @@ public sealed partial class HttpConnection : ClientConnection
         _requestOnWire = true;
         Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
         _requestBuffer!.Retain();
+        _upstreamSendSeen = _requestStart;
         Loop.Send(_upstream!, _requestBuffer, _requestStart, _requestEnd);
     }
 
@@ -482,6 +492,7 @@ public sealed partial class HttpConnection : ClientConnection
             if (body.SendStart < body.SendEnd)
             {
                 buffer.Retain();
+                _upstreamSendSeen = body.SendStart;
                 Loop.Send(_upstream, buffer, body.SendStart, body.SendEnd);
             }
 
@@ -597,7 +608,7 @@ public sealed partial class HttpConnection : ClientConnection
         {
             _informationalSent = true;
             var buffer = _answer.Buffer!;
-            var length = WriteAnswerHead(source, head, facts, chunked: false, setCookieLine: default);
+            var length = WriteAnswerHead(source, head, facts, chunked: false);
             var start = _answer.Start + head.Length - length;
             if (length < 0 || start < 0)
             {
@@ -629,11 +640,9 @@ public sealed partial class HttpConnection : ClientConnection
         _upstreamReusable = facts.KeepsAlive && idleMs > 0 && !_upstreamSendBroken;
         _upstream!.IdleLimitMs = Math.Max(1, idleMs);
 
-        var worker = _upstreamPool!.Worker;
-        var cookieLine = _pool!.Sticky is { } sticky && worker.Slot != _stickySlot ? sticky.SetLineOf(worker.Slot) : default;
         var headNamesChunks = chunked || (_method == RequestMethod.Head && _clientVersion == HttpVersion.Http11
             && head.Has(HeaderId.TransferEncoding));
-        var length = WriteAnswerHead(source, head, facts, headNamesChunks, cookieLine);
+        var length = WriteAnswerHead(source, head, facts, headNamesChunks);
         if (length < 0)
         {
             FailAnswer();
@@ -669,16 +678,18 @@ public sealed partial class HttpConnection : ClientConnection
         }
     }
 
-    private int WriteAnswerHead(
-        ReadOnlySpan<byte> source, MessageHead head, in ResponseFacts facts, bool chunked, ReadOnlySpan<byte> setCookieLine)
+    /// <summary>Writes the head for the client into the scratch memory. The count of its bytes, or -1 when they do not fit.</summary>
+    private int WriteAnswerHead(ReadOnlySpan<byte> source, MessageHead head, in ResponseFacts facts, bool chunked)
     {
+        var slot = _upstreamPool!.Worker.Slot;
+        var isLast = !facts.IsInformational || head.StatusCode == 101;
         var rewrite = new ResponseRewrite
         {
             ClientVersion = _clientVersion,
             Close = _closeAfter,
             Chunked = chunked,
             Upgrade = head.StatusCode == 101,
-            SetCookieLine = setCookieLine,
+            SetCookieLine = isLast && slot != _stickySlot && _pool!.Sticky is { } sticky ? sticky.SetLineOf(slot) : default,
         };
         return HeadRewriter.WriteResponse(source, head, facts, rewrite, Proxy.HeadScratch);
     }
@@ -712,6 +723,7 @@ public sealed partial class HttpConnection : ClientConnection
     private void SendToClient(LoopBuffer buffer, int start, int end)
     {
         buffer.Retain();
+        _clientSendSeen = start;
         Proxy.Metrics.BytesToClients += end - start;
         Loop.Timers.Arm(this, Loop.NowMs + Settings.Timeouts.BodyMs);
         Loop.Send(this, buffer, start, end);
@@ -786,7 +798,7 @@ public sealed partial class HttpConnection : ClientConnection
     private void AfterAnswer()
     {
         ReleaseKeptRequest();
-        if (_closeAfter || !_requestBody.IsComplete || _clientEnded || Proxy.IsDraining)
+        if (_closeAfter || !_requestBody.IsComplete || _clientEnded)
         {
             EndConnection();
             return;
@@ -804,6 +816,12 @@ public sealed partial class HttpConnection : ClientConnection
         }
 
         Loop.Timers.Arm(this, Loop.NowMs + Settings.Timeouts.KeepAliveMs);
+        if (Proxy.IsDraining)
+        {
+            // Its last answer did not say that the connection closes; a request that is on its way now still gets one that does.
+            BeginDrain(Proxy.DrainWindowMs);
+        }
+
         WatchClient();
     }
 

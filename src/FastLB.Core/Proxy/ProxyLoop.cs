@@ -44,6 +44,9 @@ public sealed class ProxyLoop
     /// <summary>True from <see cref="BeginDrain"/> on: every answer says that the connection closes.</summary>
     public bool IsDraining { get; private set; }
 
+    /// <summary>Within how many milliseconds of the drain's beginning, or of their last answer, idle connections close.</summary>
+    internal int DrainWindowMs { get; private set; }
+
     /// <summary>Set when the last client connection closed while draining. Read from other threads.</summary>
     public bool IsDrained => Volatile.Read(ref _drained);
 
@@ -66,6 +69,7 @@ public sealed class ProxyLoop
     public void BeginDrain(int windowMs)
     {
         IsDraining = true;
+        DrainWindowMs = windowMs;
         for (var connection = _open; connection is not null;)
         {
             // A connection may close, and leave the list, in the call.
