@@ -1,5 +1,3 @@
-using FastLB.Core.Balancing;
-
 namespace FastLB.Core.Http;
 
 /// <summary>What the proxy adds to a request on its way to a worker.</summary>
