@@ -1,1 +1,7 @@
-return 0;
+using FastLB.Commands;
+using FastLB.DemoWorker;
+
+// The demo worker is told everything by its environment and should be up at once, so it goes round the command line.
+return args is ["demo-worker"]
+    ? DemoWorkerProgram.Run(Environment.GetEnvironmentVariables())
+    : CommandLine.Invoke(args, Console.Out, Console.Error);

@@ -1,3 +1,4 @@
+using FastLB.Core;
 using FastLB.Core.Balancing;
 using FastLB.Core.Loop;
 using FastLB.Core.Proxy;

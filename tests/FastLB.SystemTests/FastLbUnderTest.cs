@@ -25,13 +25,16 @@ internal sealed class FastLbUnderTest : IAsyncDisposable
     public Uri Url(string path) => new($"http://127.0.0.1:{Port}{path}");
 
     /// <summary>
-    /// Starts with this configuration, in which ADMIN stands for a free admin address and DEMO for the command of the built-in demo
-    /// worker. Listeners take port 0; the status page tells which port the first one got.
+    /// Starts with this configuration, in which ADMIN and LISTEN, or LISTEN0 and LISTEN1, stand for free addresses, and DEMO for
+    /// the command of the built-in demo worker.
     /// </summary>
     public static async Task<FastLbUnderTest> Start(string yaml)
     {
         var fastlb = new FastLbUnderTest();
         yaml = yaml.Replace("ADMIN", $"127.0.0.1:{fastlb._adminPort}", StringComparison.Ordinal)
+            .Replace("LISTEN1", $"127.0.0.1:{FreePort()}", StringComparison.Ordinal)
+            .Replace("LISTEN0", "LISTEN", StringComparison.Ordinal)
+            .Replace("LISTEN", $"127.0.0.1:{FreePort()}", StringComparison.Ordinal)
             .Replace("DEMO", $"[dotnet, {Repository.FastLbAssembly}, demo-worker]", StringComparison.Ordinal);
         var file = Path.Combine(fastlb._directory.FullName, "fastlb.yaml");
         await File.WriteAllTextAsync(file, yaml);
@@ -91,10 +94,22 @@ internal sealed class FastLbUnderTest : IAsyncDisposable
         _directory.Delete(recursive: true);
     }
 
+    /// <summary>Below the kernel's range for outgoing connections, so that none of the load takes it before FastLB does.</summary>
     private static int FreePort()
     {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+        while (true)
+        {
+            var port = Random.Shared.Next(10_000, 20_000);
+            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+                return port;
+            }
+            catch (SocketException)
+            {
+                // Taken; the next one then.
+            }
+        }
     }
 }

@@ -102,7 +102,27 @@ internal sealed class RawClient : IDisposable
 
     private static CancellationToken Limit() => new CancellationTokenSource(TimeSpan.FromSeconds(30)).Token;
 
+    /// <summary>Reads an answer of any length, handing on its body piece by piece. The answer is its status.</summary>
+    public async Task<int> ReadLarge(Action<ReadOnlyMemory<byte>> take)
+    {
+        var (status, headers) = await ReadHead();
+        await ReadBody(headers, take);
+        return status;
+    }
+
     private async Task<RawAnswer> ReadOne(bool isHead)
+    {
+        var (status, headers) = await ReadHead();
+        var body = new List<byte>();
+        if (!isHead && status is not (< 200 or 204 or 304))
+        {
+            await ReadBody(headers, bytes => body.AddRange(bytes.Span));
+        }
+
+        return new RawAnswer(status, headers, [.. body]);
+    }
+
+    private async Task<(int Status, Dictionary<string, string> Headers)> ReadHead()
     {
         var statusLine = await ReadLine();
         var status = int.Parse(statusLine.Split(' ')[1], CultureInfo.InvariantCulture);
@@ -115,37 +135,53 @@ internal sealed class RawClient : IDisposable
             headers[name] = headers.TryGetValue(name, out var before) ? $"{before}, {value}" : value;
         }
 
-        var body = isHead || status is < 200 or 204 or 304 ? [] : await ReadBody(headers);
-        return new RawAnswer(status, headers, body);
+        return (status, headers);
     }
 
-    private async Task<byte[]> ReadBody(Dictionary<string, string> headers)
+    private async Task ReadBody(Dictionary<string, string> headers, Action<ReadOnlyMemory<byte>> take)
     {
         if (headers.TryGetValue("content-length", out var length))
         {
-            return await ReadBytes(int.Parse(length, CultureInfo.InvariantCulture));
+            await Copy(long.Parse(length, CultureInfo.InvariantCulture), take);
+            return;
         }
 
         if (!headers.ContainsKey("transfer-encoding"))
         {
-            return await ReadToEnd() ?? throw new IOException("the connection was reset in the middle of a body");
+            take(await ReadToEnd() ?? throw new IOException("the connection was reset in the middle of a body"));
+            return;
         }
 
-        var body = new List<byte>();
         while (true)
         {
             var size = int.Parse(await ReadLine(), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
-            body.AddRange(await ReadBytes(size));
             if (size == 0)
             {
                 while ((await ReadLine()).Length > 0)
                 {
                 }
 
-                return [.. body];
+                return;
             }
 
+            await Copy(size, take);
             Assert.Equal("", await ReadLine());
+        }
+    }
+
+    private async Task Copy(long count, Action<ReadOnlyMemory<byte>> take)
+    {
+        while (count > 0)
+        {
+            if (_start == _end && !await Fill())
+            {
+                throw new IOException("the connection ended in the middle of a body");
+            }
+
+            var length = (int)Math.Min(count, _end - _start);
+            take(_buffer.AsMemory(_start, length));
+            _start += length;
+            count -= length;
         }
     }
 

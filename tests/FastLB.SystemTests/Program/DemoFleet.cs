@@ -11,15 +11,21 @@ public sealed class DemoFleet : IAsyncLifetime
         timeouts: { head: 2s }
         limits: { body: 50GB }
         listeners:
-          - { bind: "127.0.0.1:0", protocol: http, pool: app }
-          - { bind: "127.0.0.1:0", protocol: tcp, pool: app }
+          - { bind: LISTEN0, protocol: http, pool: app }
+          - { bind: LISTEN1, protocol: tcp, pool: app }
         pools:
           app:
             strategy: round-robin
             run: { command: DEMO, instances: 2 }
         """);
 
-    public async Task DisposeAsync() => await FastLb.DisposeAsync();
+    public async Task DisposeAsync()
+    {
+        if (FastLb is not null)
+        {
+            await FastLb.DisposeAsync();
+        }
+    }
 
     internal async Task<long> RequestsAtWorkers() => (await FastLb.Workers()).Sum(w => (long)w["requests"]!);
 }

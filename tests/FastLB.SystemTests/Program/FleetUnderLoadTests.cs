@@ -10,7 +10,7 @@ public sealed partial class FleetUnderLoadTests
 {
     private const string NodeFleet = """
         admin: { bind: ADMIN }
-        listeners: [{ bind: "127.0.0.1:0", pool: app }]
+        listeners: [{ bind: LISTEN, pool: app }]
         pools:
           app:
             strategy: round-robin

@@ -1,0 +1,104 @@
+using System.Net.Sockets;
+using System.Text;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace FastLB.Admin;
+
+/// <summary>
+/// What operators and monitoring ask: <c>/healthz</c>, <c>/status</c>, <c>/metrics</c>. It runs on the thread pool, beside the
+/// loops, and only reads. It asks for no password, so it belongs on an address that only trusted ones reach.
+/// </summary>
+internal sealed class AdminApi : IAsyncDisposable
+{
+    public const string Hint =
+        """
+        This is the admin API of FastLB.
+          /healthz   200 when every pool has a ready worker; otherwise 503 and which has none, or that FastLB stops
+          /status    everything about loops, listeners, pools and workers, as JSON
+          /metrics   the same counters for Prometheus
+
+        """;
+
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(1);
+
+    private readonly WebApplication _application;
+    private readonly string? _unixPath;
+
+    private AdminApi(WebApplication application, string? unixPath)
+    {
+        _application = application;
+        _unixPath = unixPath;
+    }
+
+    /// <summary>Serves on a socket of <see cref="AdminSocket.Open"/>, which it takes over.</summary>
+    /// <param name="getStatus">Called for each request, on any thread.</param>
+    public static async Task<AdminApi> StartAsync(Socket socket, Func<ServerStatus> getStatus, ILoggerProvider logs)
+    {
+        // The empty builder reads neither appsettings.json of the directory that FastLB happens to be started in nor
+        // ASPNETCORE_URLS, both of which belong to the user's own project.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Logging.AddFilter(null, LogLevel.Warning).AddProvider(logs);
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        builder.Services.AddRoutingCore();
+        builder.Services.ConfigureHttpJsonOptions(o => o.SerializerOptions.TypeInfoResolverChain.Insert(0, StatusJson.Default));
+        builder.WebHost.UseKestrelCore()
+            .UseSockets(o => o.CreateBoundListenSocket = _ => socket)
+            .ConfigureKestrel(o =>
+            {
+                o.AddServerHeader = false;
+                o.Limits.MaxRequestBodySize = 0;
+                o.Limits.MaxConcurrentConnections = 256;
+                if (socket.LocalEndPoint is UnixDomainSocketEndPoint unix)
+                {
+                    o.ListenUnixSocket(unix.ToString()!);
+                }
+                else
+                {
+                    o.Listen(socket.LocalEndPoint!);
+                }
+            });
+
+        var application = builder.Build();
+        application.UseRouting();
+        application.MapGet("/", () => TypedResults.Text(Hint));
+        application.MapGet("/healthz", () => Health(getStatus()));
+        application.MapGet("/status", () => TypedResults.Json(getStatus(), StatusJson.Default.ServerStatus));
+        application.MapGet("/metrics", () => TypedResults.Text(MetricsText.Render(getStatus()), MetricsText.ContentType, Encoding.UTF8));
+        application.MapFallback(() => TypedResults.Text($"There is nothing here.\n{Hint}", statusCode: StatusCodes.Status404NotFound));
+        await application.StartAsync();
+        return new AdminApi(application, (socket.LocalEndPoint as UnixDomainSocketEndPoint)?.ToString());
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        using var patience = new CancellationTokenSource(StopPatience);
+        await _application.StopAsync(patience.Token);
+        await _application.DisposeAsync();
+        if (_unixPath is not null)
+        {
+            File.Delete(_unixPath);
+        }
+    }
+
+    private static ContentHttpResult Health(ServerStatus status)
+    {
+        if (status.Draining)
+        {
+            // Who balances over several FastLBs learns here that this one takes nothing new.
+            return TypedResults.Text("draining\n", statusCode: StatusCodes.Status503ServiceUnavailable);
+        }
+
+        var without = status.Pools.Where(p => !p.Workers.Any(w => w.State == WorkerStatus.Ready)).Select(p => p.Name).ToArray();
+        return without.Length == 0
+            ? TypedResults.Text("ok: every pool has a ready worker\n")
+            : TypedResults.Text($"no worker is ready in pool {string.Join(", ", without)}\n", statusCode: StatusCodes.Status503ServiceUnavailable);
+    }
+
+    /// <summary>Leaves SIGTERM and SIGINT to the command, which drains before it stops.</summary>
+    private sealed class NoLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

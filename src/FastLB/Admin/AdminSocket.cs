@@ -1,0 +1,56 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace FastLB.Admin;
+
+/// <summary>
+/// The listening socket of the admin API, bound before anything else starts: an address in use is told at once, and
+/// the web framework, which takes its time, is started behind it when clients are already served.
+/// </summary>
+internal static class AdminSocket
+{
+    private const int Backlog = 128;
+
+    /// <summary>Binds and listens. Throws <see cref="ServerStartException"/> with a sentence for people.</summary>
+    public static Socket Open(Endpoint endpoint)
+    {
+        if (endpoint.IsUnix && File.Exists(endpoint.UnixPath) && !IsAnswered(endpoint))
+        {
+            // Left behind by a process that was killed.
+            File.Delete(endpoint.UnixPath);
+        }
+
+        var socket = new Socket(
+            endpoint.IsUnix ? AddressFamily.Unix : endpoint.Address.AddressFamily,
+            SocketType.Stream,
+            endpoint.IsUnix ? ProtocolType.Unspecified : ProtocolType.Tcp);
+        try
+        {
+            socket.Bind(ToEndPoint(endpoint));
+            socket.Listen(Backlog);
+            return socket;
+        }
+        catch (SocketException failure)
+        {
+            socket.Dispose();
+            throw new ServerStartException($"the admin API: {BindFailure.Describe(endpoint, failure.NativeErrorCode)} (--admin, or 'admin' in the configuration)");
+        }
+    }
+
+    public static EndPoint ToEndPoint(Endpoint endpoint) =>
+        endpoint.IsUnix ? new UnixDomainSocketEndPoint(endpoint.UnixPath) : new IPEndPoint(endpoint.Address, endpoint.Port);
+
+    private static bool IsAnswered(Endpoint endpoint)
+    {
+        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            probe.Connect(ToEndPoint(endpoint));
+            return true;
+        }
+        catch (SocketException failure)
+        {
+            return failure.SocketErrorCode != SocketError.ConnectionRefused;
+        }
+    }
+}

@@ -1,0 +1,168 @@
+using System.Globalization;
+using System.Text;
+
+namespace FastLB.Admin;
+
+/// <summary>
+/// The status in the Prometheus text exposition format 0.0.4: each metric with its HELP and TYPE once, then its samples. Counters
+/// end in <c>_total</c>, units are seconds and bytes.
+/// </summary>
+internal static class MetricsText
+{
+    public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
+
+    public static string Render(ServerStatus status)
+    {
+        var text = new Exposition();
+
+        text.Begin("fastlb_build_info", "gauge", "Always 1; the labels say which FastLB runs on which engine.");
+        text.Sample(1, ("version", status.Version), ("engine", status.Engine));
+        text.Begin("fastlb_start_time_seconds", "gauge", "When FastLB started, in seconds since 1970.");
+        text.Sample(status.StartedAt.ToUnixTimeMilliseconds() / 1000.0);
+        text.Begin("fastlb_draining", "gauge", "1 while FastLB finishes what runs and takes nothing new.");
+        text.Sample(status.Draining ? 1 : 0);
+
+        RenderTotals(text, status.Totals);
+        RenderLoops(text, status.Loops);
+        RenderListeners(text, status.Listeners);
+        RenderPools(text, status.Pools);
+        RenderWorkers(text, status.Pools);
+        return text.ToString();
+    }
+
+    private static void RenderTotals(Exposition text, TotalsStatus totals)
+    {
+        text.Begin("fastlb_requests_total", "counter", "Requests and tunnels that clients began.");
+        text.Sample(totals.Requests);
+        text.Begin("fastlb_connections_accepted_total", "counter", "Client connections that were accepted.");
+        text.Sample(totals.ConnectionsAccepted);
+        text.Begin("fastlb_connections_open", "gauge", "Client connections that are open.");
+        text.Sample(totals.ConnectionsOpen);
+        text.Begin("fastlb_received_bytes_total", "counter", "Bytes that clients sent.");
+        text.Sample(totals.BytesFromClients);
+        text.Begin("fastlb_sent_bytes_total", "counter", "Bytes that were sent to clients.");
+        text.Sample(totals.BytesToClients);
+        text.Begin("fastlb_responses_total", "counter", "Answers to clients by the class of their status.");
+        foreach (var (statusClass, count) in totals.Responses)
+        {
+            text.Sample(count, ("class", statusClass));
+        }
+
+        text.Begin("fastlb_errors_total", "counter", "Requests that ended other than by a worker's whole answer, by cause.");
+        foreach (var (cause, count) in totals.Errors)
+        {
+            text.Sample(count, ("cause", cause));
+        }
+    }
+
+    private static void RenderLoops(Exposition text, IReadOnlyList<LoopStatus> loops)
+    {
+        Render("fastlb_loop_connections", "gauge", "Client connections that are open on a loop.", l => l.Connections);
+        Render("fastlb_loop_upstream_connections", "gauge", "Worker connections that are open on a loop, idle ones included.", l => l.UpstreamConnections);
+        Render("fastlb_loop_requests_total", "counter", "Requests and tunnels that a loop began.", l => l.Requests);
+        Render("fastlb_loop_allocated_bytes_total", "counter", "Managed memory that a loop's thread allocated.", l => l.AllocatedBytes);
+        Render("fastlb_loop_buffers_rented", "gauge", "Buffers that are in use on a loop.", l => l.BuffersRented);
+
+        void Render(string name, string type, string help, Func<LoopStatus, long> value)
+        {
+            text.Begin(name, type, help);
+            foreach (var loop in loops)
+            {
+                text.Sample(value(loop), ("loop", loop.Index.ToString(CultureInfo.InvariantCulture)));
+            }
+        }
+    }
+
+    private static void RenderListeners(Exposition text, IReadOnlyList<ListenerStatus> listeners)
+    {
+        text.Begin("fastlb_listener_connections", "gauge", "Client connections that are open on a listener.");
+        foreach (var listener in listeners)
+        {
+            if (listener.Connections is { } connections)
+            {
+                text.Sample(connections, ("bind", listener.Bind), ("protocol", listener.Protocol));
+            }
+        }
+    }
+
+    private static void RenderPools(Exposition text, IReadOnlyList<PoolStatus> pools)
+    {
+        text.Begin("fastlb_pool_requests_total", "counter", "Requests and tunnels that went to a pool.");
+        foreach (var pool in pools)
+        {
+            text.Sample(pool.Requests, ("pool", pool.Name));
+        }
+
+        text.Begin("fastlb_pool_errors_total", "counter", "Requests to a pool that ended other than by a worker's whole answer, by cause.");
+        foreach (var pool in pools)
+        {
+            foreach (var (cause, count) in pool.Errors)
+            {
+                text.Sample(count, ("pool", pool.Name), ("cause", cause));
+            }
+        }
+
+        text.Begin("fastlb_pool_workers", "gauge", "Workers of a pool by state.");
+        foreach (var pool in pools)
+        {
+            foreach (var state in pool.Workers.GroupBy(w => w.State))
+            {
+                text.Sample(state.Count(), ("pool", pool.Name), ("state", state.Key));
+            }
+        }
+    }
+
+    private static void RenderWorkers(Exposition text, IReadOnlyList<PoolStatus> pools)
+    {
+        Render("fastlb_worker_ready", "gauge", "1 when a worker takes new requests.", w => w.State == WorkerStatus.Ready ? 1 : 0);
+        Render("fastlb_worker_in_flight", "gauge", "Requests and tunnels at a worker that have not ended.", w => w.InFlight);
+        Render("fastlb_worker_requests_total", "counter", "Requests and tunnels that a worker's process was sent.", w => w.Requests);
+        Render("fastlb_worker_failures_total", "counter", "Of those, the ones that the worker failed.", w => w.Failures);
+        Render("fastlb_worker_generation", "gauge", "How many processes the slot has had.", w => w.Generation);
+        Render("fastlb_worker_restarts_total", "counter", "How often the slot's process was replaced.", w => w.Restarts);
+
+        void Render(string name, string type, string help, Func<WorkerStatus, long> value)
+        {
+            text.Begin(name, type, help);
+            foreach (var pool in pools)
+            {
+                // A slot may hold two processes while one replaces the other, and a series may appear only once.
+                foreach (var worker in pool.Workers.GroupBy(w => w.Slot).Select(slot => slot.MaxBy(w => (w.State == WorkerStatus.Ready, w.Generation))!))
+                {
+                    text.Sample(value(worker), ("pool", pool.Name), ("slot", worker.Slot.ToString(CultureInfo.InvariantCulture)));
+                }
+            }
+        }
+    }
+
+    /// <summary>Lines of the format under construction.</summary>
+    private sealed class Exposition
+    {
+        private readonly StringBuilder _text = new(4096);
+        private string _name = "";
+
+        public void Begin(string name, string type, string help)
+        {
+            _name = name;
+            _text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
+        }
+
+        public void Sample(double value, params ReadOnlySpan<(string Name, string Value)> labels)
+        {
+            _text.Append(_name);
+            for (var i = 0; i < labels.Length; i++)
+            {
+                _text.Append(i == 0 ? '{' : ',').Append(labels[i].Name).Append("=\"").Append(Escaped(labels[i].Value)).Append('"');
+            }
+
+            _text.Append(labels.Length > 0 ? "} " : " ").Append(value.ToString("R", CultureInfo.InvariantCulture)).Append('\n');
+        }
+
+        public override string ToString() => _text.ToString();
+
+        private static string Escaped(string value) => value
+            .Replace("\\", "\\\\", StringComparison.Ordinal)
+            .Replace("\"", "\\\"", StringComparison.Ordinal)
+            .Replace("\n", "\\n", StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,89 @@
+namespace FastLB.Admin;
+
+// What GET /status answers, and what GET /metrics and `fastlb status` are made of. Plain records: the server fills them from
+// one consistent look at its counters, and nothing here is computed twice. Names are those of the JSON.
+
+/// <summary>One running FastLB at one moment.</summary>
+/// <param name="Engine">The kernel interface that moves the bytes: <c>epoll</c> or <c>io-uring</c>.</param>
+/// <param name="EngineReason">Why that one, in a few words.</param>
+/// <param name="Draining">True from the wish to stop on.</param>
+public sealed record ServerStatus(
+    string Version,
+    DateTimeOffset StartedAt,
+    double UptimeSeconds,
+    int Pid,
+    string Engine,
+    string EngineReason,
+    bool Draining,
+    IReadOnlyList<LoopStatus> Loops,
+    IReadOnlyList<ListenerStatus> Listeners,
+    IReadOnlyList<PoolStatus> Pools,
+    TotalsStatus Totals);
+
+/// <param name="Cpu">The core that the loop's thread is pinned to; null when it is not.</param>
+/// <param name="Connections">Client connections that are open.</param>
+/// <param name="UpstreamConnections">Worker connections that are open, idle ones included.</param>
+/// <param name="Requests">Requests and tunnels since the start.</param>
+/// <param name="AllocatedBytes">By the loop's thread since the start; it stands still once everything is warm.</param>
+/// <param name="BuffersRented">Buffers in use now.</param>
+public sealed record LoopStatus(
+    int Index,
+    int? Cpu,
+    long Connections,
+    long UpstreamConnections,
+    long Requests,
+    long AllocatedBytes,
+    long BuffersRented);
+
+/// <param name="Protocol"><c>http</c> or <c>tcp</c>.</param>
+/// <param name="Connections">Open client connections; null when they are not counted per listener.</param>
+public sealed record ListenerStatus(string Bind, string Protocol, long? Connections);
+
+/// <param name="Strategy">As in the configuration: <c>two-choices</c> or <c>round-robin</c>.</param>
+/// <param name="Sticky">The cookie's name; null without sticky sessions.</param>
+/// <param name="Errors">How often each cause ended a request, by the cause's name in kebab-case.</param>
+public sealed record PoolStatus(
+    string Name,
+    string Strategy,
+    string? Sticky,
+    long Requests,
+    IReadOnlyDictionary<string, long> Errors,
+    IReadOnlyList<WorkerStatus> Workers);
+
+/// <param name="Name"><c>pool/slot</c>.</param>
+/// <param name="Generation">From 1; 0 for a worker that FastLB only reaches.</param>
+/// <param name="State"><see cref="Ready"/> when it takes new requests; otherwise why not: <c>starting</c>, <c>draining</c>, <c>backoff</c>, ...</param>
+/// <param name="Pid">Null for a worker that FastLB only reaches, or that does not run now.</param>
+/// <param name="Endpoint">Null while it has none.</param>
+/// <param name="InFlight">Requests and tunnels that have not ended.</param>
+/// <param name="Restarts">How often the slot's process was replaced.</param>
+/// <param name="LastExit">How the slot's last process ended, for people: <c>exit 1</c>, <c>signal 9</c>.</param>
+/// <param name="StartedAt">When the process was started.</param>
+public sealed record WorkerStatus(
+    string Name,
+    int Slot,
+    int Generation,
+    string State,
+    int? Pid,
+    string? Endpoint,
+    long InFlight,
+    long Requests,
+    long Failures,
+    int Restarts,
+    string? LastExit,
+    DateTimeOffset? StartedAt)
+{
+    public const string Ready = "ready";
+}
+
+/// <summary>Counters of the whole server since its start.</summary>
+/// <param name="Responses">Answers to clients by class: <c>1xx</c> to <c>5xx</c>.</param>
+/// <param name="Errors">As in <see cref="PoolStatus"/>, with those that never came to a pool.</param>
+public sealed record TotalsStatus(
+    long Requests,
+    long ConnectionsAccepted,
+    long ConnectionsOpen,
+    long BytesFromClients,
+    long BytesToClients,
+    IReadOnlyDictionary<string, long> Responses,
+    IReadOnlyDictionary<string, long> Errors);

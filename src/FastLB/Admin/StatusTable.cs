@@ -1,0 +1,111 @@
+using System.Globalization;
+using System.Text;
+
+namespace FastLB.Admin;
+
+/// <summary>The status as a person reads it at a terminal: plain text, columns as wide as their longest cell.</summary>
+internal static class StatusTable
+{
+    public static string Render(ServerStatus status)
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"FastLB {status.Version}, pid {status.Pid}, up {Uptime(status.UptimeSeconds)}, engine {status.Engine} ({status.EngineReason})");
+        text.AppendLine(status.Draining ? ", DRAINING" : "");
+        text.Append(CultureInfo.InvariantCulture, $"{Count(status.Totals.Requests)} requests, {Count(status.Totals.ConnectionsOpen)} connections open of {Count(status.Totals.ConnectionsAccepted)} accepted, ");
+        text.AppendLine(CultureInfo.InvariantCulture, $"{Bytes(status.Totals.BytesFromClients)} in, {Bytes(status.Totals.BytesToClients)} out");
+        AppendCounts(text, "answers", status.Totals.Responses);
+        AppendCounts(text, "errors", status.Totals.Errors);
+
+        text.AppendLine();
+        AppendTable(
+            text,
+            ["LISTENER", "PROTOCOL", "CONNECTIONS"],
+            [.. status.Listeners.Select(l => new[] { l.Bind, l.Protocol, l.Connections is { } connections ? Count(connections) : "-" })]);
+
+        foreach (var pool in status.Pools)
+        {
+            text.AppendLine();
+            text.Append(CultureInfo.InvariantCulture, $"pool {pool.Name}: {pool.Strategy}, {(pool.Sticky is null ? "not sticky" : $"sticky by cookie {pool.Sticky}")}, {Count(pool.Requests)} requests");
+            text.AppendLine();
+            AppendCounts(text, "errors", pool.Errors);
+            AppendTable(
+                text,
+                ["WORKER", "STATE", "GENERATION", "PID", "ADDRESS", "IN FLIGHT", "REQUESTS", "FAILURES", "RESTARTS", "LAST EXIT"],
+                [.. pool.Workers.Select(w => new[]
+                {
+                    w.Name,
+                    w.State,
+                    w.Generation == 0 ? "-" : Count(w.Generation),
+                    w.Pid?.ToString(CultureInfo.InvariantCulture) ?? "-",
+                    w.Endpoint ?? "-",
+                    Count(w.InFlight),
+                    Count(w.Requests),
+                    Count(w.Failures),
+                    Count(w.Restarts),
+                    w.LastExit ?? "-",
+                })]);
+        }
+
+        text.AppendLine();
+        AppendTable(
+            text,
+            ["LOOP", "CORE", "CONNECTIONS", "TO WORKERS", "REQUESTS", "ALLOCATED", "BUFFERS"],
+            [.. status.Loops.Select(l => new[]
+            {
+                Count(l.Index),
+                l.Cpu?.ToString(CultureInfo.InvariantCulture) ?? "-",
+                Count(l.Connections),
+                Count(l.UpstreamConnections),
+                Count(l.Requests),
+                Bytes(l.AllocatedBytes),
+                Count(l.BuffersRented),
+            })]);
+        return text.ToString();
+    }
+
+    private static void AppendCounts(StringBuilder text, string title, IReadOnlyDictionary<string, long> counts)
+    {
+        var shown = counts.Where(c => c.Value > 0).Select(c => $"{c.Key} {Count(c.Value)}").ToArray();
+        if (shown.Length > 0)
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"{title}: {string.Join(", ", shown)}");
+        }
+    }
+
+    private static void AppendTable(StringBuilder text, string[] titles, IReadOnlyList<string[]> rows)
+    {
+        foreach (var row in rows.Prepend(titles))
+        {
+            var line = new StringBuilder();
+            for (var column = 0; column < titles.Length; column++)
+            {
+                var width = rows.Select(r => r[column].Length).Append(titles[column].Length).Max();
+                line.Append(row[column].PadRight(width + 2));
+            }
+
+            text.AppendLine(line.ToString().TrimEnd());
+        }
+    }
+
+    private static string Count(long count) => count.ToString(CultureInfo.InvariantCulture);
+
+    private static string Bytes(long bytes) => bytes switch
+    {
+        < 10 * 1024 => $"{bytes} B",
+        < 10 * 1024 * 1024 => $"{bytes / 1024} KB",
+        < 10L * 1024 * 1024 * 1024 => $"{bytes / (1024 * 1024)} MB",
+        _ => $"{bytes / (1024 * 1024 * 1024)} GB",
+    };
+
+    private static string Uptime(double seconds)
+    {
+        var time = TimeSpan.FromSeconds(seconds);
+        return time switch
+        {
+            { TotalDays: >= 1 } => $"{(int)time.TotalDays}d {time.Hours}h",
+            { TotalHours: >= 1 } => $"{time.Hours}h {time.Minutes}m",
+            { TotalMinutes: >= 1 } => $"{time.Minutes}m {time.Seconds}s",
+            _ => $"{time.Seconds}s",
+        };
+    }
+}

@@ -1,0 +1,85 @@
+using System.Runtime.InteropServices;
+
+namespace FastLB.Commands;
+
+/// <summary>
+/// What the process is told by signals while it serves. SIGTERM and SIGINT ask to stop, a second one to stop at once; SIGUSR2 asks
+/// for a rolling restart. Handlers run on a thread of the runtime, one at a time per signal.
+/// </summary>
+internal sealed class Signals : IDisposable
+{
+    /// <summary>SIGUSR2 on Linux (signal(7), x86 and ARM); the runtime names only some signals and takes raw numbers for others.</summary>
+    private const PosixSignal SigUsr2 = (PosixSignal)12;
+
+    private readonly TaskCompletionSource _stopWanted = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly CancellationTokenSource _stopAtOnce = new();
+    private readonly PosixSignalRegistration[] _registrations;
+    private readonly ILogger _log;
+    private volatile Action? _restartWanted;
+    private int _stops;
+
+    public Signals(ILogger log)
+    {
+        _log = log;
+        _registrations =
+        [
+            PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnStop),
+            PosixSignalRegistration.Create(PosixSignal.SIGINT, OnStop),
+            PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnHangUp),
+            PosixSignalRegistration.Create(SigUsr2, OnRestart),
+        ];
+    }
+
+    /// <summary>Completes at the first wish to stop.</summary>
+    public Task StopWanted => _stopWanted.Task;
+
+    /// <summary>Cancelled at the second.</summary>
+    public CancellationToken StopAtOnce => _stopAtOnce.Token;
+
+    /// <summary>Called on SIGUSR2, once the server runs.</summary>
+    public Action? RestartWanted { get => _restartWanted; set => _restartWanted = value; }
+
+    public void Dispose()
+    {
+        foreach (var registration in _registrations)
+        {
+            registration.Dispose();
+        }
+
+        _stopAtOnce.Dispose();
+    }
+
+    private void OnStop(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        switch (Interlocked.Increment(ref _stops))
+        {
+            case 1:
+                _log.LogInformation("{Signal}: what runs is finished, then FastLB stops; once more stops at once", NameOf(context));
+                _stopWanted.TrySetResult();
+                break;
+            case 2:
+                _log.LogWarning("{Signal} again: stopping at once", NameOf(context));
+                _stopAtOnce.Cancel();
+                break;
+        }
+    }
+
+    private void OnHangUp(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        _log.LogWarning("SIGHUP: this version cannot reload its configuration; nothing changed. Check the file with 'fastlb check' and restart FastLB");
+    }
+
+    private void OnRestart(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        if (RestartWanted is { } restart && !_stopWanted.Task.IsCompleted)
+        {
+            _log.LogInformation("SIGUSR2: the workers are restarted one after the other");
+            restart();
+        }
+    }
+
+    private static string NameOf(PosixSignalContext context) => context.Signal == PosixSignal.SIGINT ? "SIGINT" : "SIGTERM";
+}

@@ -1,0 +1,88 @@
+using System.Net;
+using FastLB.Core.Proxy;
+
+namespace FastLB.Configuration;
+
+/// <summary>What can be wrong although every listener and every pool is right by itself.</summary>
+internal sealed class CrossChecks(
+    Mistakes mistakes,
+    IReadOnlyList<ListenerDraft> listeners,
+    IReadOnlyList<PoolDraft> pools,
+    PlacedEndpoint? admin)
+{
+    public void Run()
+    {
+        EveryPoolThatIsNamedExists();
+        NoAddressIsBoundTwice();
+        NoPoolSendsToItsOwnListener();
+        EveryPoolIsUsed();
+        StickyPoolsSpeakHttp();
+    }
+
+    private void EveryPoolThatIsNamedExists()
+    {
+        var names = pools.Select(p => p.Name.Text).ToArray();
+        foreach (var mention in listeners.SelectMany(l => l.PoolNames).Where(m => !names.Contains(m.Text)))
+        {
+            var hint = NearestWord.Of(mention.Text, names) is { } nearest ? $"did you mean '{nearest}'?"
+                : names.Length == 0 ? "there are none"
+                : $"there are {string.Join(", ", names)}";
+            mistakes.Error(mention, $"there is no pool '{mention.Text}'; {hint}");
+        }
+    }
+
+    private void NoAddressIsBoundTwice()
+    {
+        var bound = new Dictionary<Endpoint, int>();
+        foreach (var bind in listeners.Select(l => l.Bind).OfType<PlacedEndpoint>())
+        {
+            if (!bound.TryAdd(bind.Endpoint, bind.At.Line))
+            {
+                mistakes.Error(bind.At, $"bind: {bind.Endpoint} is the address of the listener in line {bound[bind.Endpoint]} already");
+            }
+        }
+
+        if (admin is not null && bound.TryGetValue(admin.Endpoint, out var line))
+        {
+            mistakes.Error(admin.At, $"bind: {admin.Endpoint} is the address of the listener in line {line} already");
+        }
+    }
+
+    /// <summary>A request that reaches FastLB again would go round until the descriptors are used up.</summary>
+    private void NoPoolSendsToItsOwnListener()
+    {
+        foreach (var worker in pools.SelectMany(p => p.Workers))
+        {
+            var listener = listeners.Select(l => l.Bind).FirstOrDefault(b => b is not null && Reaches(worker.Endpoint, b.Endpoint));
+            if (listener is not null)
+            {
+                mistakes.Error(worker.At, $"workers: {worker.Endpoint} is FastLB's own listener (line {listener.At.Line}); requests would go round for ever");
+            }
+        }
+    }
+
+    private static bool Reaches(Endpoint worker, Endpoint listener) =>
+        worker.Equals(listener) ||
+        (worker.Address is { } to && listener.Address is { } at && worker.Port == listener.Port &&
+            to.AddressFamily == at.AddressFamily && IPAddress.IsLoopback(to) && (at.Equals(IPAddress.Any) || at.Equals(IPAddress.IPv6Any)));
+
+    private void EveryPoolIsUsed()
+    {
+        foreach (var pool in pools.Where(p => !ListenersOf(p).Any()))
+        {
+            mistakes.Warning(pool.Name, $"no listener sends anything to pool '{pool.Name.Text}'");
+        }
+    }
+
+    /// <summary>The cookie that a sticky session needs exists only where HTTP is spoken.</summary>
+    private void StickyPoolsSpeakHttp()
+    {
+        foreach (var pool in pools.Where(p => p.Sticky is not null && ListenersOf(p).Any() && ListenersOf(p).All(l => l.Protocol == ListenerProtocol.Tcp)))
+        {
+            mistakes.Error(pool.Sticky!, $"sticky: pool '{pool.Name.Text}' has only tcp listeners, and TCP knows no cookies");
+        }
+    }
+
+    private IEnumerable<ListenerDraft> ListenersOf(PoolDraft pool) =>
+        listeners.Where(l => l.PoolNames.Any(n => n.Text == pool.Name.Text));
+}

@@ -1,0 +1,163 @@
+using FastLB.Core;
+using FastLB.Core.Balancing;
+using FastLB.Core.Proxy;
+using FastLB.Fleet;
+
+namespace FastLB.Configuration;
+
+/// <summary>What was found of one pool; usable only when no mistake was noted.</summary>
+/// <param name="Name">Where the pool is named.</param>
+/// <param name="Sticky">Where sticky sessions are switched on, or null.</param>
+/// <param name="Workers">The addresses that it reaches, and where they stand.</param>
+internal sealed record PoolDraft(
+    ScalarNode Name,
+    PoolSettings Settings,
+    RunSettings? Run,
+    ScalarNode? Sticky,
+    IReadOnlyList<PlacedEndpoint> Workers);
+
+/// <summary>Reads one entry of <c>pools</c>.</summary>
+internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostResolver resolveHost)
+{
+    public const int MaxNameLength = 64;
+    public const int MaxWorkers = 4096;
+    public const int MaxWeight = 1000;
+    public const int MinSecretLength = 16;
+    public const string DefaultCookie = "FASTLB";
+
+    private static readonly string[] Keys = ["strategy", "sticky", "timeouts", "run", "workers"];
+    private static readonly string[] StickyKeys = ["cookie", "secret", "strip"];
+    private static readonly string[] WorkerKeys = ["address", "weight"];
+
+    /// <summary>Names stand in logs, metric labels, environment variables and socket paths, so they are plain words.</summary>
+    public static bool IsName(string text) =>
+        text.Length is > 0 and <= MaxNameLength && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.') && text[0] != '.';
+
+    public PoolDraft Read(ScalarNode name, YamlNode node, Timeouts timeouts)
+    {
+        if (!IsName(name.Text))
+        {
+            mistakes.Error(name, $"'{name.Text}' is not a pool name; letters, digits, '-', '_' and '.' are allowed, at most {MaxNameLength}");
+        }
+
+        if (Section.Open(node, $"pool '{name.Text}'", Keys, mistakes) is not { } pool)
+        {
+            return new PoolDraft(name, new PoolSettings { Name = name.Text }, null, null, []);
+        }
+
+        if (pool.FindKey("run") is { } run && pool.FindKey("workers") is { } workers)
+        {
+            mistakes.Error(
+                run.Line > workers.Line ? run : workers,
+                $"{pool.Name} has both 'run' and 'workers'; FastLB runs a pool's workers or only reaches them, so make two pools");
+        }
+        else if (pool.Find("run") is null && pool.Find("workers") is null)
+        {
+            mistakes.Error(name, $"{pool.Name} has no workers; write 'run' (FastLB runs them) or 'workers' (FastLB only reaches them)");
+        }
+
+        var (reached, places) = ReadWorkers(pool);
+        var settings = new PoolSettings
+        {
+            Name = name.Text,
+            Strategy = pool.Choice("strategy", ("two-choices", StrategyKind.TwoChoices), ("round-robin", StrategyKind.RoundRobin)) ?? StrategyKind.TwoChoices,
+            Sticky = ReadSticky(pool),
+            Timeouts = OverridesReader.ReadTimeouts(pool, timeouts, OverridesReader.OfPool, "in a listener's timeouts", mistakes),
+            Reached = reached,
+        };
+        var runSettings = pool.Find("run") is { } runNode
+            ? new RunReader(mistakes, baseDirectory).Read(runNode, name.Text, pool, timeouts.DrainMs)
+            : null;
+        return new PoolDraft(name, settings, runSettings, settings.Sticky is null ? null : pool.FindKey("sticky"), places);
+    }
+
+    private StickySettings? ReadSticky(Section pool)
+    {
+        switch (pool.Find("sticky"))
+        {
+            case null or ScalarNode { Text: "false" }:
+                return null;
+            case ScalarNode { Text: "true" }:
+                return new StickySettings(DefaultCookie, null);
+            case ScalarNode other:
+                mistakes.Error(other, $"sticky: expected true or keys (cookie, secret, strip), found {other.Kind}");
+                return null;
+            case var node:
+                return Section.Open(node, $"sticky of {pool.Name}", StickyKeys, mistakes) is { } sticky ? ReadStickyKeys(sticky) : null;
+        }
+    }
+
+    private StickySettings ReadStickyKeys(Section sticky)
+    {
+        var cookie = sticky.Text("cookie", "a cookie name");
+        if (cookie is not null && CookieName.ProblemOf(cookie.Text) is { } problem)
+        {
+            mistakes.Error(cookie, $"cookie: {problem}");
+        }
+
+        var secret = sticky.Text("secret", $"at least {MinSecretLength} characters");
+        if (secret is { Text.Length: < MinSecretLength })
+        {
+            // The secret itself is not repeated: error output ends up in build logs.
+            mistakes.Error(secret, $"secret: it has {secret.Text.Length} characters; at least {MinSecretLength} are needed ('openssl rand -hex 32' makes a good one)");
+        }
+
+        return new StickySettings(cookie?.Text ?? DefaultCookie, secret?.Text, sticky.Flag("strip") ?? true);
+    }
+
+    private (List<ReachedWorker> Reached, List<PlacedEndpoint> Places) ReadWorkers(Section pool)
+    {
+        var reached = new List<ReachedWorker>();
+        var places = new List<PlacedEndpoint>();
+        foreach (var node in pool.List("workers", "addresses like 127.0.0.1:9001 or { address: 127.0.0.1:9001, weight: 2 }", MaxWorkers))
+        {
+            ScalarNode? address;
+            var weight = 1;
+            if (node is MappingNode)
+            {
+                if (Section.Open(node, $"a worker of {pool.Name}", WorkerKeys, mistakes) is not { } worker)
+                {
+                    continue;
+                }
+
+                if (worker.Find("address") is null)
+                {
+                    mistakes.Error(node, $"'address' is missing in {worker.Name}");
+                }
+
+                weight = worker.Number("weight", 1, MaxWeight) ?? 1;
+                address = worker.Text("address", "an address like 127.0.0.1:9001");
+            }
+            else
+            {
+                address = pool.TextOf(node, "workers", "an address like 127.0.0.1:9001");
+            }
+
+            if (address is null)
+            {
+                continue;
+            }
+
+            if (!Address.TryParseWorker(address.Text, resolveHost, out var endpoint, out var problem, out var doubt))
+            {
+                mistakes.Error(address, $"workers: {problem}");
+                continue;
+            }
+
+            if (doubt is not null)
+            {
+                mistakes.Warning(address, $"workers: {doubt}");
+            }
+
+            if (places.Find(p => p.Endpoint.Equals(endpoint)) is { } first)
+            {
+                mistakes.Error(address, $"workers: {endpoint} stands in line {first.At.Line} already; to give it more requests write {{ address: {address.Text}, weight: 2 }}");
+            }
+
+            reached.Add(new ReachedWorker(endpoint, weight));
+            places.Add(new PlacedEndpoint(endpoint, address));
+        }
+
+        return (reached, places);
+    }
+}
