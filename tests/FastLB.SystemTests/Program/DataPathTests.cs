@@ -150,10 +150,11 @@ public sealed class DataPathTests(DemoFleet demo) : IClassFixture<DemoFleet>
         {
             for (var i = 0; i < 9_000; i++)
             {
-                clients.Add(await RawClient.Connect(demo.FastLb.Endpoint));
+                var client = await RawClient.Connect(demo.FastLb.Endpoint);
+                clients.Add(client);
+                Assert.Equal(200, (await client.Get("/healthz")).Status);
             }
 
-            Assert.Equal(200, (await clients[0].Get("/healthz")).Status);
             await Eventually.True(
                 async () => (long)(await demo.FastLb.Status())["totals"]!["connectionsOpen"]! >= 9_000, "9,000 connections are open");
             foreach (var client in clients.Where((_, i) => i % 97 == 0))
@@ -170,22 +171,12 @@ public sealed class DataPathTests(DemoFleet demo) : IClassFixture<DemoFleet>
     [Fact]
     public async Task A_hundred_thousand_requests_allocate_nothing_on_the_loop()
     {
-        await SendRequests(20_000);
+        // One client, so that the number of connections, whose objects are made once, is the same in both runs.
+        using var client = await RawClient.Connect(demo.FastLb.Endpoint);
+        await SendRequests(client, 5_000);
         var before = await LoopAllocatedBytes();
-        await SendRequests(100_000);
+        await SendRequests(client, 100_000);
         Assert.Equal(before, await LoopAllocatedBytes());
-    }
-
-    [Fact]
-    public async Task A_TCP_listener_passes_bytes_and_half_close_both_ways()
-    {
-        var endpoint = IPEndPoint.Parse((string)(await demo.FastLb.Status())["listeners"]![1]!["bind"]!);
-        using var client = await RawClient.Connect(endpoint);
-        await client.Send("GET /bytes/100000 HTTP/1.0\r\n\r\n");
-        client.EndSending();
-        var answer = await client.ReadToEnd();
-        Assert.NotNull(answer);
-        Assert.True(answer.Length > 100_000, $"{answer.Length} bytes");
     }
 
     private async Task<IPEndPoint> WorkerEndpoint() => IPEndPoint.Parse((string)(await demo.FastLb.Workers())[0]["endpoint"]!);
@@ -196,18 +187,18 @@ public sealed class DataPathTests(DemoFleet demo) : IClassFixture<DemoFleet>
         return (long)status["loops"]![0]!["allocatedBytes"]!;
     }
 
-    private async Task SendRequests(int count)
+    private static async Task SendRequests(RawClient client, int count)
     {
-        var request = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"u8.ToArray();
-        await Task.WhenAll(Enumerable.Range(0, 20).Select(async _ =>
+        const int batch = 20;
+        var requests = Encoding.ASCII.GetBytes(string.Concat(Enumerable.Repeat("GET /healthz HTTP/1.1\r\nHost: a\r\nCookie: a=b\r\n\r\n", batch)));
+        for (var sent = 0; sent < count; sent += batch)
         {
-            using var client = await RawClient.Connect(demo.FastLb.Endpoint);
-            for (var i = 0; i < count / 20; i++)
+            await client.Send(requests);
+            for (var i = 0; i < batch; i++)
             {
-                await client.Send(request);
                 Assert.Equal(200, (await client.Read()).Status);
             }
-        }));
+        }
     }
 
     private static async Task<string> Download(RawClient client, long length)

@@ -11,8 +11,7 @@ public sealed class DemoFleet : IAsyncLifetime
         timeouts: { head: 2s }
         limits: { body: 50GB }
         listeners:
-          - { bind: LISTEN0, protocol: http, pool: app }
-          - { bind: LISTEN1, protocol: tcp, pool: app }
+          - { bind: LISTEN, pool: app }
         pools:
           app:
             strategy: round-robin

@@ -1,0 +1,118 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace FastLB.SystemTests.Program;
+
+/// <summary>A TCP listener before servers of the test's own, which do with the bytes what the claim needs.</summary>
+public sealed class TcpTests
+{
+    [Fact]
+    public async Task Bytes_go_both_ways_and_each_direction_ends_on_its_own()
+    {
+        using var server = new EchoAfterEnd();
+        await using var fastlb = await Start(server.Port);
+        using var client = await RawClient.Connect(fastlb.Endpoint);
+        var message = new byte[3_000_000];
+        new Random(1).NextBytes(message);
+        await client.Send(message);
+
+        // The server answers only when it has seen the end of this direction, so the other one has to outlive it.
+        client.EndSending();
+        Assert.Equal(message, await client.ReadToEnd());
+    }
+
+    [Fact]
+    public async Task A_reset_on_one_side_is_a_reset_on_the_other()
+    {
+        using var server = new EchoAfterEnd();
+        await using var fastlb = await Start(server.Port);
+        using (var client = await RawClient.Connect(fastlb.Endpoint))
+        {
+            await client.Send("hello");
+            await Eventually.True(() => server.BytesReceived == 5, "the server has the bytes");
+            client.Reset();
+        }
+
+        await Eventually.True(() => server.Resets == 1, "the server sees the reset");
+    }
+
+    [Fact]
+    public async Task A_client_of_a_pool_without_workers_is_refused_after_the_queue_time()
+    {
+        using var gone = new EchoAfterEnd();
+        gone.Dispose();
+        await using var fastlb = await Start(gone.Port);
+        using var client = await RawClient.Connect(fastlb.Endpoint);
+        Assert.Null(await client.ReadToEnd());
+    }
+
+    private static Task<FastLbUnderTest> Start(int port) => FastLbUnderTest.Start($$"""
+        loops: 1
+        admin: { bind: ADMIN }
+        listeners: [{ bind: LISTEN, protocol: tcp, pool: app }]
+        pools: { app: { workers: ["127.0.0.1:{{port}}"] } }
+        """);
+
+    /// <summary>Reads until its client has ended its stream, then sends everything back.</summary>
+    private sealed class EchoAfterEnd : IDisposable
+    {
+        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+        private int _bytesReceived;
+        private int _resets;
+
+        public EchoAfterEnd()
+        {
+            _listener.Start();
+            Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
+            _ = AcceptAll();
+        }
+
+        public int Port { get; }
+
+        public int BytesReceived => Volatile.Read(ref _bytesReceived);
+
+        public int Resets => Volatile.Read(ref _resets);
+
+        public void Dispose() => _listener.Dispose();
+
+        private async Task AcceptAll()
+        {
+            try
+            {
+                while (true)
+                {
+                    _ = Serve(await _listener.AcceptSocketAsync());
+                }
+            }
+            catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
+            {
+                // The test is over.
+            }
+        }
+
+        private async Task Serve(Socket socket)
+        {
+            using var received = new MemoryStream();
+            var buffer = new byte[64 * 1024];
+            try
+            {
+                for (int read; (read = await socket.ReceiveAsync(buffer)) > 0;)
+                {
+                    received.Write(buffer, 0, read);
+                    Interlocked.Add(ref _bytesReceived, read);
+                }
+
+                await socket.SendAsync(received.ToArray());
+                socket.Shutdown(SocketShutdown.Send);
+            }
+            catch (SocketException)
+            {
+                Interlocked.Increment(ref _resets);
+            }
+            finally
+            {
+                socket.Dispose();
+            }
+        }
+    }
+}
