@@ -37,7 +37,7 @@ public sealed class TcpTests
     }
 
     [Fact]
-    public async Task A_client_of_a_pool_without_workers_is_refused_after_the_queue_time()
+    public async Task A_client_whose_server_is_not_there_is_refused()
     {
         using var gone = new EchoAfterEnd();
         gone.Dispose();
