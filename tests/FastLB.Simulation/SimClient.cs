@@ -48,6 +48,7 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
     private long _read;
     private long _restUntilMs = -1;
     private bool _bodyDue;
+    private bool _isOver;
     private long _bodyDueMs;
     private bool _endSent;
     private string? _cookie;
@@ -178,7 +179,7 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
             SendBody();
         }
 
-        while (_queued < requests.Count && !_bodyDue && !IsRaw && _queued - _answered < manners.Depth && _out.Count < 256 * 1024)
+        while (_queued < requests.Count && !_isOver && !_bodyDue && !IsRaw && _queued - _answered < manners.Depth && _out.Count < 256 * 1024)
         {
             if (manners.PauseMs > 0 && _queued == _answered)
             {
@@ -255,7 +256,7 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
             return;
         }
 
-        if (!IsRaw && _answered == requests.Count && !manners.Stays && IsBetweenMessages)
+        if (!IsRaw && (_isOver || _answered == requests.Count) && !manners.Stays && IsBetweenMessages)
         {
             Break(reset: false);
         }
@@ -340,6 +341,10 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
         {
             Pattern.Check(bytes, Current.Id, Pattern.Response, _bodyRead, "the client's answer");
         }
+        else
+        {
+            Current.Complaint += System.Text.Encoding.Latin1.GetString(bytes);
+        }
 
         _bodyRead += bytes.Length;
     }
@@ -349,7 +354,7 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
         var request = Current;
         if (_status is >= 100 and < 200)
         {
-            if (_status == 100 && _bodyDue)
+            if (_status == 100 && _bodyDue && _answered == _queued - 1)
             {
                 SendBody();
             }
@@ -363,7 +368,13 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
             throw new SimulationFailedException($"an answer to {request.Id} that was cut after {_bodyRead} of {_statedLength} bytes looks complete");
         }
 
-        _bodyDue = false;
+        if (_bodyDue && _answered == _queued - 1)
+        {
+            // Answered before it sent its body: it never will, and so nothing may follow on this connection.
+            _bodyDue = false;
+            _isOver = true;
+        }
+
         MarkAnswered(request);
     }
 

@@ -46,6 +46,9 @@ internal sealed class SimRequest
 
     internal bool IsAnsweredByWorker { get; set; }
 
+    /// <summary>What the balancer said when it answered itself.</summary>
+    internal string Complaint { get; set; } = "";
+
     /// <summary>RFC 9110 9.2.2.</summary>
     internal bool IsIdempotent => Method is "GET" or "HEAD" or "PUT" or "DELETE";
 

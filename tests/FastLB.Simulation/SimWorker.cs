@@ -360,7 +360,7 @@ internal sealed class WorkerConnection(
         _then = Then.Stay;
         if (request.Expects && Header("Expect") == "100-continue" && !(isFaulty && chance.Chance(0.3)))
         {
-            _out.Append("HTTP/1.1 100 Continue\r\nX-Note: a\r\n\r\n"u8);
+            _out.Append(SimRequest.Bytes($"HTTP/1.1 100 Continue\r\nX-Id: {request.Id}\r\n\r\n"));
         }
 
         if (_answerIsUpgrade)
