@@ -178,6 +178,12 @@ public sealed partial class HttpConnection : ClientConnection
                 }
 
                 _seen = _received.Length;
+                if (_received.MoveUp())
+                {
+                    ReadHead();
+                    return;
+                }
+
                 _received.Compact(Loop.Buffers);
                 if (!_headTimed)
                 {
@@ -563,6 +569,11 @@ public sealed partial class HttpConnection : ClientConnection
         if (status == ParseStatus.Partial)
         {
             _answerSeen = source.Length;
+            if (_answer.MoveUp())
+            {
+                return true;
+            }
+
             _answer.Compact(Loop.Buffers);
             if (!_upstream!.IsReceiving)
             {
