@@ -231,6 +231,8 @@ public sealed partial class HttpConnection : ClientConnection
         }
 
         _pool = Proxy.Pools[poolIndex];
+        _pool.Requests++;
+        _pool.Budget.Deposit();
         _wantsUpgrade = IsUpgrade(source, head, facts.Connection);
         _stickySlot = _pool.Sticky is { } sticky && head.Has(HeaderId.Cookie) ? ReadStickySlot(sticky, source, head) : -1;
         refusal = WriteRequestHead(source, head, facts);
@@ -246,8 +248,6 @@ public sealed partial class HttpConnection : ClientConnection
             return;
         }
 
-        _pool.Requests++;
-        _pool.Budget.Deposit();
         ChooseWorker(tried: null, fresh: false);
     }
 
