@@ -101,7 +101,7 @@ public sealed class ScenarioTests
         stage.Proxy.CutOff();
         stage.Settle();
         Assert.True(stage.Proxy.IsDrained);
-        Assert.Equal(stage.Proxy.Metrics.Tunnels, stage.Outcomes);
+        Assert.Equal(stage.Proxy.Metrics.TcpConnections, stage.Outcomes);
         Assert.Equal(-IoError.ConnectionReset, client.Read(new byte[1]));
     }
 }

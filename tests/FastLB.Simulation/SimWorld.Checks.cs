@@ -45,8 +45,7 @@ internal sealed partial class SimWorld
         Require(unended >= 0 && unended <= clients, $"{unended} requests have no outcome, with {clients} connections");
     }
 
-    /// <summary>Requests over HTTP, and TCP connections, which the metric of tunnels counts together with upgrades.</summary>
-    private long Begun() => _proxy.Metrics.Requests + _proxy.Pools[1].Requests;
+    private long Begun() => _proxy.Metrics.Requests + _proxy.Metrics.TcpConnections;
 
     private long Ended() => Enum.GetValues<Outcome>().Sum(_proxy.Metrics.Of);
 
