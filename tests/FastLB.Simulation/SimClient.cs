@@ -117,6 +117,7 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
 
     internal void Break(bool reset)
     {
+        network.Trace?.Invoke($"client: of {requests[0].Id} leaves");
         _socket?.Close(reset);
         IsDone = true;
     }
@@ -193,6 +194,7 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
             }
 
             var request = requests[_queued++];
+            network.Trace?.Invoke($"client: asks {request.Method} {request.Id}");
             var cookie = _cookie is null || request.HasBrokenHead ? [] : SimRequest.Bytes($"Cookie: a=b; {_cookie}\r\n");
             var lineEnd = request.Head.AsSpan().IndexOf("\r\n"u8) + 2;
             if (lineEnd < 2)
@@ -264,6 +266,7 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
 
     private void OnEnd(bool isReset)
     {
+        network.Trace?.Invoke($"client: sees {(isReset ? "a reset" : "the end")} with {_answered} answers to {_queued} of {requests.Count} requests, of which the first is {requests[0].Id}");
         if (!isReset)
         {
             SawCleanEnd = true;
@@ -316,6 +319,7 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
         }
 
         _bodyRead = 0;
+        network.Trace?.Invoke($"client: '{StartLine}' for {request.Method} {request.Id}");
         _statedLength = Header("X-Length") is { } length ? long.Parse(length, CultureInfo.InvariantCulture) : -1;
         if (_status == 101)
         {

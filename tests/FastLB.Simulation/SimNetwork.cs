@@ -72,6 +72,9 @@ internal sealed class SimNetwork(RandomSource chance, NetworkMood mood, Func<End
     /// <summary>While true nothing is delayed: whatever can move moves.</summary>
     internal bool IsForced { get; set; }
 
+    /// <summary>Takes what clients and workers have to say when a life is written down.</summary>
+    internal Action<string>? Trace { get; set; }
+
     internal void Note() => Activity++;
 
     internal bool IsDelayed() => !IsForced && Mood.Delay > 0 && Chance.Chance(Mood.Delay);

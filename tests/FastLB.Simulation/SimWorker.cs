@@ -144,6 +144,7 @@ internal sealed class WorkerConnection(
         if (_answer is not null && !_answerQueued && (_requestIsComplete || _isEarly) && network.NowMs >= _answerAtMs)
         {
             _answerQueued = true;
+            network.Trace?.Invoke($"worker: answers {_request!.Id} with {_answerEnd} of {_answer.Length} bytes, then {_then}");
             _out.Append(_answer.AsSpan(0, _answerEnd));
         }
 
@@ -271,6 +272,7 @@ internal sealed class WorkerConnection(
             throw new SimulationFailedException($"the malformed head of {request.Id} reached a worker");
         }
 
+        network.Trace?.Invoke($"worker: got '{line}'");
         request.Arrivals++;
         if (request.Arrivals > (request.IsIdempotent ? 3 : 1))
         {
@@ -441,7 +443,7 @@ internal sealed class WorkerConnection(
             case 5:
                 _isEarly = true;
                 break;
-            case 6:
+            case 6 when !_answerIsUnframed:
                 // Bytes that nobody asked for, behind the answer.
                 _answer = [.. _answer!, .. "zzz"u8];
                 _answerEnd = _answer.Length;

@@ -75,7 +75,7 @@ internal sealed partial class SimWorld
     {
         foreach (var request in _requests)
         {
-            Require(request.IsAnsweredByWorker, $"{request.Method} {request.Id} got {(request.IsAnswered ? request.AnsweredStatus : "no answer")} on a calm day: {request.Complaint}{System.Text.Encoding.Latin1.GetString(request.Head)}{System.Text.Encoding.Latin1.GetString(request.Body.AsSpan(0, Math.Min(200, request.Body.Length)))}");
+            Require(request.IsAnsweredByWorker, $"{request.Method} {request.Id} got {(request.IsAnswered ? request.AnsweredStatus : "no answer")} on a calm day: {request.Complaint}");
         }
 
         foreach (var client in _tcpClients)

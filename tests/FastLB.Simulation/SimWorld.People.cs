@@ -40,7 +40,8 @@ internal sealed partial class SimWorld
                 var request = MakeRequest($"192.168.0.{i + 1}");
                 _requests.Add(request);
                 requests.Add(request);
-                if (request.HasBrokenHead || request.HasBrokenBody || request.AsksToClose || request.WantsUpgrade)
+                if (request.HasBrokenHead || request.HasBrokenBody || request.AsksToClose || request.WantsUpgrade
+                    || (request.IsHttp10 && _mood.IsCalm))
                 {
                     break;
                 }

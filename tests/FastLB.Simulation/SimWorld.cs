@@ -50,6 +50,7 @@ internal sealed partial class SimWorld
         if (traced)
         {
             _loop.Trace = Note;
+            _network.Trace = Note;
         }
 
         var sticky = _mood.IsSticky ? new StickySettings("FASTLB", null) : null;
@@ -299,7 +300,7 @@ internal sealed partial class SimWorld
             return;
         }
 
-        if (_trace.Count == 400)
+        if (_trace.Count == 4000)
         {
             _trace.Dequeue();
         }
