@@ -11,6 +11,9 @@ internal sealed record NetworkMood
     /// <summary>How many bytes a connection holds per direction between writer and reader.</summary>
     public int SocketBytes { get; init; } = 256 * 1024;
 
+    /// <summary>The same between the loop and its workers.</summary>
+    public int WorkerSocketBytes { get; init; } = 256 * 1024;
+
     /// <summary>The chance that something that could move now does not, until a later round.</summary>
     public double Delay { get; init; }
 
@@ -98,7 +101,7 @@ internal sealed class SimNetwork(RandomSource chance, NetworkMood mood, Func<End
             return null;
         }
 
-        var (ours, theirs) = NewPair();
+        var (ours, theirs) = NewPair(Mood.SocketBytes);
         _backlogs[backlog].Waiting.Enqueue((theirs, address));
         Note();
         return ours;
@@ -136,10 +139,10 @@ internal sealed class SimNetwork(RandomSource chance, NetworkMood mood, Func<End
         }
     }
 
-    private (SimSocket Ours, SimSocket Theirs) NewPair()
+    private (SimSocket Ours, SimSocket Theirs) NewPair(int capacity)
     {
-        var there = new SimPipe(Mood.SocketBytes);
-        var back = new SimPipe(Mood.SocketBytes);
+        var there = new SimPipe(capacity);
+        var back = new SimPipe(capacity);
         _connections.Add((there, back));
         return (new SimSocket(this, back, there), new SimSocket(this, there, back));
     }
@@ -154,7 +157,7 @@ internal sealed class SimNetwork(RandomSource chance, NetworkMood mood, Func<End
                 connect.IsRefused = true;
                 break;
             default:
-                var (ours, theirs) = NewPair();
+                var (ours, theirs) = NewPair(Mood.WorkerSocketBytes);
                 connect.Socket = ours;
                 accepted(connect.Endpoint, theirs);
                 break;

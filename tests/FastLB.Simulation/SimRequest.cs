@@ -31,6 +31,9 @@ internal sealed class SimRequest
     /// <summary>No worker may see any of it.</summary>
     internal bool HasBrokenHead { get; set; }
 
+    /// <summary>No route leads anywhere.</summary>
+    internal bool IsLost { get; set; }
+
     /// <summary>No worker may take it for complete.</summary>
     internal bool HasBrokenBody { get; set; }
 

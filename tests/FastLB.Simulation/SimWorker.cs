@@ -267,7 +267,7 @@ internal sealed class WorkerConnection(
         }
 
         var request = requestOf(int.Parse(parts[1].AsSpan("/r/".Length), CultureInfo.InvariantCulture));
-        if (request.HasBrokenHead)
+        if (request.HasBrokenHead || request.IsLost)
         {
             throw new SimulationFailedException($"the malformed head of {request.Id} reached a worker");
         }
@@ -417,6 +417,7 @@ internal sealed class WorkerConnection(
 
     private void Spoil(RandomSource chance)
     {
+        _isEarly = chance.Chance(0.3);
         switch (chance.Next(8))
         {
             case 0:
@@ -451,7 +452,6 @@ internal sealed class WorkerConnection(
             default:
                 _answerEnd = 0;
                 _then = chance.Chance(0.5) ? Then.End : Then.Reset;
-                _isEarly = chance.Chance(0.5);
                 break;
         }
     }

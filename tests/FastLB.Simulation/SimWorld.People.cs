@@ -102,7 +102,8 @@ internal sealed partial class SimWorld
 
         var framing = chunked ? "Transfer-Encoding: chunked\r\n" : hasBody ? $"Content-Length: {length}\r\n" : "";
         var padding = _chance.Chance(0.1) ? $"X-Padding: {new string('p', _chance.Next(Math.Min(20_000, 20 * Math.Min(1_000, _mood.LargestRequestBody))))}\r\n" : "";
-        var head = $"{method} /r/{request.Id} HTTP/1.{(request.IsHttp10 ? 0 : 1)}\r\n"
+        request.IsLost = !_mood.IsCalm && _chance.Chance(0.03);
+        var head = $"{method} {(request.IsLost ? "/none" : "/r/")}{request.Id} HTTP/1.{(request.IsHttp10 ? 0 : 1)}\r\n"
             + (request.IsHttp10 && _chance.Chance(0.5) ? "" : "Host: example.com\r\n")
             + $"X-Id: {request.Id}\r\nX-Length: {body.Length}\r\nX-Forwarded-For: 6.6.6.6\r\n{padding}{framing}"
             + (request.Expects ? "Expect: 100-continue\r\n" : "")

@@ -75,6 +75,8 @@ internal sealed partial class SimWorld
 
     internal long Rounds => _rounds;
 
+    internal long Of(Outcome outcome) => _proxy.Metrics.Of(outcome);
+
     internal string Describe() => _mood.ToString();
 
     internal void Run()

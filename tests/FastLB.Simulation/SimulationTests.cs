@@ -1,4 +1,5 @@
 using System.Globalization;
+using FastLB.Core.Metrics;
 
 namespace FastLB.Simulation;
 
@@ -16,20 +17,31 @@ public sealed class SimulationTests
 
         var seeds = Number("FASTLB_SIM_SEEDS") ?? 2_000;
         var first = Number("FASTLB_SIM_FIRST") ?? 1;
+        var outcomes = new long[Outcomes.Count];
         for (var seed = first; seed < first + seeds; seed++)
         {
-            Live((ulong)seed);
+            var world = Live((ulong)seed);
+            foreach (var outcome in Enum.GetValues<Outcome>())
+            {
+                outcomes[(int)outcome] += world.Of(outcome);
+            }
         }
+
+        // A simulator that never gets to an ending does not test it. A full queue takes a thousand clients: ScenarioTests has one.
+        var missing = Enum.GetValues<Outcome>().Where(o => outcomes[(int)o] == 0 && o != Outcome.QueueFull).Select(Outcomes.NameOf);
+        Assert.True(seeds < 1_000 || !missing.Any(), $"in no world a request ended as {string.Join(", ", missing)}");
     }
 
     private static long? Number(string variable) =>
         long.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
 
-    private static void Live(ulong seed)
+    private static SimWorld Live(ulong seed)
     {
         try
         {
-            new SimWorld(seed).Run();
+            var world = new SimWorld(seed);
+            world.Run();
+            return world;
         }
         catch (Exception)
         {

@@ -44,7 +44,8 @@ internal sealed record WorldMood
         ReadOnlySpan<int> socketBytes = [1, 100, 2_000, 16_384, 262_144];
         var move = moves[chance.Next(moves.Length)];
         var room = socketBytes[chance.Next(socketBytes.Length)];
-        var pace = Math.Min(move, room);
+        var workerRoom = chance.Chance(0.5) ? room : socketBytes[chance.Next(socketBytes.Length)];
+        var pace = Math.Min(move, Math.Min(room, workerRoom));
         var largest = chance.Chance(0.1) ? Math.Min(300_000, pace * 100L) : Math.Min(3_000, pace * 100L);
         return new WorldMood
         {
@@ -53,6 +54,7 @@ internal sealed record WorldMood
             {
                 MaxMove = move,
                 SocketBytes = room,
+                WorkerSocketBytes = workerRoom,
                 Delay = chance.Chance(0.3) ? 0 : chance.NextDouble() * 0.6,
                 Reset = calm || chance.Chance(0.7) ? 0 : 0.002,
             },
