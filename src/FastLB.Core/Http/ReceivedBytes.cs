@@ -87,6 +87,35 @@ internal struct ReceivedBytes
         _next = null;
     }
 
+    /// <summary>
+    /// Moves bytes of the second buffer up behind what is left of the first, for a message that reaches over both. False when there
+    /// is no second one. Nobody else may be reading the first.
+    /// </summary>
+    public bool MoveUp()
+    {
+        if (_next is not { } next || Buffer is not { } held)
+        {
+            return false;
+        }
+
+        Invariant.That(held.References == 1, "bytes move in a buffer that nobody else reads");
+        var room = held.Memory.AsSpan(LoopBuffer.DataOffset, held.DataCapacity);
+        var length = Length;
+        Span.CopyTo(room);
+        var moved = Math.Min(room.Length - length, _nextEnd - _nextStart);
+        Invariant.That(moved > 0, "a head is smaller than a buffer");
+        next.Span(_nextStart, _nextStart + moved).CopyTo(room[length..]);
+        Adopt(held, LoopBuffer.DataOffset, LoopBuffer.DataOffset + length + moved);
+        _nextStart += moved;
+        if (_nextStart == _nextEnd)
+        {
+            _next = null;
+            next.Release();
+        }
+
+        return true;
+    }
+
     /// <summary>Moves few bytes out of a large buffer into a small one, for a wait that may be long.</summary>
     public void Compact(BufferPool pool)
     {

@@ -178,6 +178,12 @@ public sealed partial class HttpConnection : ClientConnection
                 }
 
                 _seen = _received.Length;
+                if (_received.MoveUp())
+                {
+                    ReadHead();
+                    return;
+                }
+
                 _received.Compact(Loop.Buffers);
                 if (!_headTimed)
                 {
@@ -225,6 +231,8 @@ public sealed partial class HttpConnection : ClientConnection
         }
 
         _pool = Proxy.Pools[poolIndex];
+        _pool.Requests++;
+        _pool.Budget.Deposit();
         _wantsUpgrade = IsUpgrade(source, head, facts.Connection);
         _stickySlot = _pool.Sticky is { } sticky && head.Has(HeaderId.Cookie) ? ReadStickySlot(sticky, source, head) : -1;
         refusal = WriteRequestHead(source, head, facts);
@@ -240,8 +248,6 @@ public sealed partial class HttpConnection : ClientConnection
             return;
         }
 
-        _pool.Requests++;
-        _pool.Budget.Deposit();
         ChooseWorker(tried: null, fresh: false);
     }
 
@@ -563,6 +569,11 @@ public sealed partial class HttpConnection : ClientConnection
         if (status == ParseStatus.Partial)
         {
             _answerSeen = source.Length;
+            if (_answer.MoveUp())
+            {
+                return true;
+            }
+
             _answer.Compact(Loop.Buffers);
             if (!_upstream!.IsReceiving)
             {

@@ -34,12 +34,12 @@ public sealed class TunnelConnection : ClientConnection
     internal void Open(TcpListener listener)
     {
         _listener = listener;
-        _outcomePending = true;
     }
 
     // 1. Accepted.
     public override void OnAccepted()
     {
+        _outcomePending = true;
         Proxy.Metrics.TcpConnections++;
         Pool.Requests++;
         Pool.Budget.Deposit();
@@ -173,9 +173,14 @@ public sealed class TunnelConnection : ClientConnection
 
     internal override void CutOff()
     {
-        if (IsOpen)
+        if (IsOpen && _outcomePending)
         {
             End(Outcome.DrainDeadline, reset: true);
+        }
+        else if (IsOpen)
+        {
+            // The loop has not yet told that it was accepted, so nothing was begun.
+            Loop.Close(this, reset: true);
         }
     }
 

@@ -1,0 +1,114 @@
+using FastLB.Core.Loop;
+using FastLB.Core.Metrics;
+using FastLB.Core.Proxy;
+
+namespace FastLB.Simulation;
+
+/// <summary>What must hold after every turn of the loop, and what must be left when everything is over.</summary>
+internal sealed partial class SimWorld
+{
+    private readonly Dictionary<Core.Balancing.Worker, long> _served = [];
+
+    private void CheckAfterTurn()
+    {
+        _served.Clear();
+        var clients = 0;
+        var tunnels = 0;
+        foreach (var peer in _loop.Peers)
+        {
+            if (peer is UpstreamConnection upstream)
+            {
+                Require(upstream.IsTimerArmed || upstream.Owner?.IsTimerArmed == true, "a worker's connection waits without a timer");
+                Require(upstream.IsReceiving || upstream.Owner is not null, "an idle connection does not listen");
+                if (upstream.Owner is not null)
+                {
+                    var worker = upstream.Home!.Worker;
+                    _served[worker] = _served.GetValueOrDefault(worker) + 1;
+                }
+
+                continue;
+            }
+
+            clients++;
+            tunnels += peer is TunnelConnection ? 1 : 0;
+            Require(peer.IsTimerArmed, $"a {peer.GetType().Name} waits without a timer");
+        }
+
+        foreach (var worker in _workers)
+        {
+            Require(worker.Worker.InFlight == _served.GetValueOrDefault(worker.Worker), $"{worker.Worker} counts {worker.Worker.InFlight} in flight, and {_served.GetValueOrDefault(worker.Worker)} are");
+            Require(worker.RequestsWhenLeft < 0 || worker.Worker.Requests == worker.RequestsWhenLeft,
+                $"{worker.Worker} got a request after it had left");
+        }
+
+        var unended = Begun() - Ended();
+        Require(unended >= 0 && unended <= clients, $"{unended} requests have no outcome, with {clients} connections");
+    }
+
+    private long Begun() => _proxy.Metrics.Requests + _proxy.Metrics.TcpConnections;
+
+    private long Ended() => Enum.GetValues<Outcome>().Sum(_proxy.Metrics.Of);
+
+    private void CheckAtRest()
+    {
+        Require(_loop.Buffers.Rented == 0, $"{_loop.Buffers.Rented} buffers were not given back");
+        Require(_loop.Timers.Count == 0, $"{_loop.Timers.Count} timers still run");
+        Require(_proxy.OpenCount == 0 && _proxy.Metrics.UpstreamOpen == 0, "connections are still counted as open");
+        Require(Begun() == Ended(), $"{Begun()} requests began and {Ended()} ended");
+        foreach (var pool in _proxy.Pools)
+        {
+            Require(pool.Queue.Length == 0, "somebody still waits in the queue");
+            var outcomes = Enum.GetValues<Outcome>().Sum(pool.Of);
+            Require(pool.Requests == outcomes, $"pool {pool.Pool.Name} counts {pool.Requests} requests and {outcomes} outcomes");
+        }
+
+        Require(!_draining || _proxy.IsDrained, "the drain did not end");
+        CheckTunnels();
+        if (_mood.IsCalm)
+        {
+            CheckCalm();
+        }
+    }
+
+    /// <summary>Where nobody did anything wrong, everything was answered.</summary>
+    private void CheckCalm()
+    {
+        foreach (var request in _requests)
+        {
+            Require(request.IsAnsweredByWorker, $"{request.Method} {request.Id} got {(request.IsAnswered ? request.AnsweredStatus : "no answer")} on a calm day: {request.Complaint}");
+        }
+
+        foreach (var client in _tcpClients)
+        {
+            Require(client.SawCleanEnd && client.BytesRead == client.Length, $"TCP client {client.Identity} got {client.BytesRead} of {client.Length} bytes on a calm day");
+        }
+    }
+
+    /// <summary>A stream that ended cleanly is a whole one: its worker ended it there.</summary>
+    private void CheckTunnels()
+    {
+        foreach (var client in _tcpClients)
+        {
+            if (client.SawCleanEnd && client.BytesRead != client.Length)
+            {
+                throw new SimulationFailedException($"TCP client {client.Identity} saw a clean end after {client.BytesRead} of {client.Length} bytes");
+            }
+        }
+
+        foreach (var client in _clients)
+        {
+            if (client.TunnelRequest is { } request && client.SawCleanEnd && client.TunnelRead != request.BodyLength)
+            {
+                throw new SimulationFailedException($"the tunnel of {request.Id} ended cleanly after {client.TunnelRead} of {request.BodyLength} bytes");
+            }
+        }
+    }
+
+    private static void Require(bool holds, string otherwise)
+    {
+        if (!holds)
+        {
+            throw new SimulationFailedException(otherwise);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+using FastLB.Core.Loop;
+
+namespace FastLB.Simulation;
+
+/// <summary>Who lives in the world: its workers, its clients, and what these will ask for.</summary>
+internal sealed partial class SimWorld
+{
+    private void MakeWorkers()
+    {
+        var count = 1 + _chance.Next(3);
+        for (var slot = 0; slot < count; slot++)
+        {
+            AddWorker(slot, 1, isTcp: false);
+            AddWorker(slot, 1, isTcp: true);
+        }
+
+        if (_mood.Unrest > 0)
+        {
+            Publish(0);
+            Publish(1);
+            return;
+        }
+
+        for (var pool = 0; pool < 2; pool++)
+        {
+            var isTcp = pool == 1;
+            _pools[pool].Publish(new Core.Balancing.WorkerSet(_workers.Where(w => w.IsTcp == isTcp).Select(w => w.Worker), []));
+        }
+    }
+
+    private void MakeClients()
+    {
+        for (var i = 0; i < _mood.Clients; i++)
+        {
+            var address = new ClientAddress((uint)((192 << 24) + (168 << 16) + i + 1), (ushort)(40_000 + i));
+            List<SimRequest> requests = [];
+            var count = 1 + _chance.Next(_chance.Chance(0.2) ? 20 : 4);
+            for (var n = 0; n < count; n++)
+            {
+                var request = MakeRequest($"192.168.0.{i + 1}");
+                _requests.Add(request);
+                requests.Add(request);
+                if (request.HasBrokenHead || request.HasBrokenBody || request.AsksToClose || request.WantsUpgrade
+                    || (request.IsHttp10 && _mood.IsCalm))
+                {
+                    break;
+                }
+            }
+
+            var total = requests.Sum(r => r.Head.Length + r.Body.Length);
+            var isRude = !_mood.IsCalm && _chance.Chance(0.3);
+            var manners = new ClientManners
+            {
+                Depth = _chance.Chance(0.5) ? 1 : 1 + _chance.Next(10),
+                BreakAfterWritten = isRude && _chance.Chance(0.5) ? _chance.Next(total + 1) : -1,
+                BreakAfterRead = isRude && _chance.Chance(0.3) ? _chance.Next(2_000) : -1,
+                StallAfterWritten = isRude && _chance.Chance(0.3) ? _chance.Next(total + 1) : -1,
+                BreaksWithReset = _chance.Chance(0.5),
+                EndsAfterLast = !_mood.IsCalm && _chance.Chance(0.3),
+                Stays = _chance.Chance(0.3),
+                Sluggishness = _chance.Chance(0.7) ? 0 : _chance.NextDouble() * 0.95,
+                PauseMs = _chance.Chance(0.7) ? 0 : 1_500,
+            };
+            _clients.Add(new SimClient(_network, () => _network.ConnectTo(0, address), requests, manners));
+        }
+
+        for (var i = 0; i < _mood.TcpClients; i++)
+        {
+            var address = new ClientAddress((uint)((192 << 24) + (168 << 16) + 256 + i), (ushort)(50_000 + i));
+            var length = 1 + _chance.Next(_mood.LargestRequestBody);
+            var breakAfter = _mood.IsCalm || _chance.Chance(0.7) ? -1 : _chance.Next(length);
+            _tcpClients.Add(new SimTcpClient(_network, () => _network.ConnectTo(1, address), (byte)i, length, breakAfter));
+        }
+    }
+
+    private SimRequest MakeRequest(string address)
+    {
+        ReadOnlySpan<string> methods = ["GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE"];
+        var method = methods[_chance.Next(methods.Length)];
+        var request = new SimRequest { Id = _requests.Count, Method = method, ClientAddress = address };
+        request.IsHttp10 = _chance.Chance(0.1);
+        request.AsksToClose = request.IsHttp10 ? _chance.Chance(0.7) : _chance.Chance(0.1);
+        var keeps = request.IsHttp10 && !request.AsksToClose;
+        var hasBody = method is "POST" or "PUT" || (method == "DELETE" && _chance.Chance(0.3));
+        request.WantsUpgrade = !hasBody && !request.IsHttp10 && method == "GET" && _chance.Chance(0.1);
+        var length = !hasBody && !request.WantsUpgrade ? 0
+            : _chance.Chance(0.1) ? 0
+            : _chance.Next(1 + (_chance.Chance(0.3) ? _mood.LargestRequestBody : Math.Min(_mood.LargestRequestBody, 500)));
+        request.BodyLength = length;
+        var body = Pattern.Make(request.Id, Pattern.Request, hasBody ? length : 0);
+        var chunked = hasBody && !request.IsHttp10 && _chance.Chance(0.5);
+        request.Expects = hasBody && length > 0 && !request.IsHttp10 && _chance.Chance(0.15);
+        request.HasBrokenHead = !_mood.IsCalm && _chance.Chance(0.05);
+        request.HasBrokenBody = !_mood.IsCalm && chunked && length > 0 && !request.HasBrokenHead && _chance.Chance(0.15);
+        request.Body = chunked ? SimRequest.Chunked(body, _chance.Next) : body;
+        if (request.HasBrokenBody)
+        {
+            // One byte of framing is wrong: the first chunk's end, which stands in front of a line end that is always there.
+            var end = request.Body.AsSpan().IndexOf("\r\n"u8);
+            request.Body[end] = (byte)'\n';
+        }
+
+        var framing = chunked ? "Transfer-Encoding: chunked\r\n" : hasBody ? $"Content-Length: {length}\r\n" : "";
+        var padding = _chance.Chance(0.1) ? $"X-Padding: {new string('p', _chance.Next(Math.Min(20_000, 20 * Math.Min(1_000, _mood.LargestRequestBody))))}\r\n" : "";
+        request.IsLost = !_mood.IsCalm && _chance.Chance(0.03);
+        var head = $"{method} {(request.IsLost ? "/none" : "/r/")}{request.Id} HTTP/1.{(request.IsHttp10 ? 0 : 1)}\r\n"
+            + (request.IsHttp10 && _chance.Chance(0.5) ? "" : "Host: example.com\r\n")
+            + $"X-Id: {request.Id}\r\nX-Length: {body.Length}\r\nX-Forwarded-For: 6.6.6.6\r\n{padding}{framing}"
+            + (request.Expects ? "Expect: 100-continue\r\n" : "")
+            + (request.WantsUpgrade ? "Connection: Upgrade, X-Gone\r\nUpgrade: echo\r\nX-Gone: 1\r\n"
+                : keeps ? "Connection: keep-alive\r\n"
+                : request.AsksToClose && !request.IsHttp10 ? "Connection: close\r\n"
+                : "")
+            + "\r\n";
+        if (request.HasBrokenHead)
+        {
+            head = Break(head);
+            request.Expects = false;
+        }
+
+        request.Head = SimRequest.Bytes(head);
+        return request;
+    }
+
+    private string Break(string head) => _chance.Next(7) switch
+    {
+        0 => head.Replace("X-Id:", "X-Id :", StringComparison.Ordinal),
+        1 => head.Replace("X-Length: ", "Content-Length: 7\r\nContent-Length: 8\r\nX-Length: ", StringComparison.Ordinal),
+        2 => head.Replace("X-Id: ", "X-Id: \u0001", StringComparison.Ordinal),
+        3 => head.Replace("X-Length: ", "Transfer-Encoding: gzip\r\nX-Length: ", StringComparison.Ordinal),
+        4 => head.Replace(" HTTP/1.", " HTTP/3.", StringComparison.Ordinal),
+        5 => head.Replace("X-Id: ", "Host: a\r\nHost: b\r\nX-Id: ", StringComparison.Ordinal),
+        _ => head.Replace("X-Id: ", " X-Id: ", StringComparison.Ordinal),
+    };
+}

@@ -1,0 +1,63 @@
+using System.Globalization;
+using FastLB.Core.Metrics;
+
+namespace FastLB.Simulation;
+
+/// <summary>The proxy lives through many small worlds. How to replay one is told in README.md.</summary>
+public sealed class SimulationTests
+{
+    [Fact]
+    public void Every_seed_keeps_every_promise()
+    {
+        if (Number("FASTLB_SIM_SEED") is { } one)
+        {
+            Live((ulong)one);
+            return;
+        }
+
+        var seeds = Number("FASTLB_SIM_SEEDS") ?? 2_000;
+        var first = Number("FASTLB_SIM_FIRST") ?? 1;
+        var outcomes = new long[Outcomes.Count];
+        for (var seed = first; seed < first + seeds; seed++)
+        {
+            var world = Live((ulong)seed);
+            foreach (var outcome in Enum.GetValues<Outcome>())
+            {
+                outcomes[(int)outcome] += world.Of(outcome);
+            }
+        }
+
+        // A simulator that never gets to an ending does not test it. A full queue takes a thousand clients: ScenarioTests has one.
+        var missing = Enum.GetValues<Outcome>().Where(o => outcomes[(int)o] == 0 && o != Outcome.QueueFull).Select(Outcomes.NameOf);
+        Assert.True(seeds < 1_000 || !missing.Any(), $"in no world a request ended as {string.Join(", ", missing)}");
+    }
+
+    private static long? Number(string variable) =>
+        long.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : null;
+
+    private static SimWorld Live(ulong seed)
+    {
+        try
+        {
+            var world = new SimWorld(seed);
+            world.Run();
+            return world;
+        }
+        catch (Exception)
+        {
+            // The same life again, this time written down.
+            var again = new SimWorld(seed, traced: true);
+            try
+            {
+                again.Run();
+            }
+            catch (Exception exception)
+            {
+                File.WriteAllLines($"/tmp/sim-{seed}.txt", again.LastEvents);
+                Assert.Fail($"seed {seed} (FASTLB_SIM_SEED={seed}): {exception}\n{again.Describe()}\n{string.Join('\n', again.LastEvents.TakeLast(60))}");
+            }
+
+            throw;
+        }
+    }
+}
