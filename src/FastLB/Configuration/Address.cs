@@ -47,9 +47,9 @@ internal static class Address
         {
             problem = $"'{text}' is only a port; write 127.0.0.1:{text}, or 0.0.0.0:{text} to be reached from other machines";
         }
-        else if (text.StartsWith(':') || text.StartsWith("*:", StringComparison.Ordinal))
+        else if (text.LastIndexOf(':') is var colon and >= 0 && text[..colon] is "" or "*")
         {
-            problem = $"'{text}' has no address; write 0.0.0.0{text[text.IndexOf(':', StringComparison.Ordinal)..]} for all of this machine's";
+            problem = $"'{text}' has no address; write 0.0.0.0{text[colon..]} for all of this machine's";
         }
 
         return false;

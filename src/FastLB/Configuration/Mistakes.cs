@@ -19,8 +19,12 @@ internal sealed class Mistakes(string fileName)
 {
     public const int MaxErrors = 100;
 
+    /// <summary>A message repeats what the file says, and a file may say anything.</summary>
+    public const int MaxTextLength = 400;
+
     private readonly List<Mistake> _errors = [];
     private readonly List<Mistake> _warnings = [];
+    private readonly HashSet<(int Line, int Column)> _refused = [];
     private bool _more;
 
     public bool Any => _errors.Count > 0;
@@ -28,6 +32,13 @@ internal sealed class Mistakes(string fileName)
     public void Error(YamlNode at, string text) => Error(at.Line, at.Column, text);
 
     public void Error(int line, int column, string text) => Add(_errors, new Mistake(fileName, line, column, text));
+
+    /// <summary>An error of a value that nobody should look at any more: further errors at the same place are not told.</summary>
+    public void Refuse(int line, int column, string text)
+    {
+        Error(line, column, text);
+        _refused.Add((line, column));
+    }
 
     public void Warning(YamlNode at, string text) => Add(_warnings, new Mistake(fileName, at.Line, at.Column, text));
 
@@ -49,11 +60,23 @@ internal sealed class Mistakes(string fileName)
 
     private static Mistake[] InOrder(List<Mistake> mistakes) => [.. mistakes.OrderBy(m => m.Line).ThenBy(m => m.Column)];
 
+    /// <summary>Not endless, and without control characters, which could steer the reader's terminal.</summary>
+    private static string Printable(string text)
+    {
+        var shown = text.Length > MaxTextLength ? $"{text.AsSpan(0, MaxTextLength)}..." : text;
+        return shown.Any(char.IsControl) ? string.Concat(shown.Select(c => char.IsControl(c) ? '\ufffd' : c)) : shown;
+    }
+
     private void Add(List<Mistake> to, Mistake mistake)
     {
+        if (_refused.Contains((mistake.Line, mistake.Column)))
+        {
+            return;
+        }
+
         if (to.Count < MaxErrors)
         {
-            to.Add(mistake);
+            to.Add(mistake with { Text = Printable(mistake.Text) });
         }
         else
         {

@@ -39,7 +39,7 @@ internal sealed class YamlReader
                     case StreamStart or StreamEnd or DocumentEnd:
                         break;
                     case DocumentStart start when root is not null:
-                        Error(start, "a second document starts here; the configuration is one document");
+                        Refuse(start, "a second document starts here; the configuration is one document");
                         return null;
                     case DocumentStart:
                         _parser.MoveNext();
@@ -80,18 +80,18 @@ internal sealed class YamlReader
         var (line, column) = ((int)begin.Start.Line, (int)begin.Start.Column);
         if (depth > MaxDepth)
         {
-            Error(begin, $"this is nested deeper than {MaxDepth} levels");
+            Refuse(begin, $"this is nested deeper than {MaxDepth} levels");
             throw new DeeperThanAllowed();
         }
 
         if (begin is NodeEvent { Anchor.IsEmpty: false } anchored)
         {
-            Error(begin, $"'&{anchored.Anchor}' defines a YAML anchor, which FastLB does not take; write the value where it is needed");
+            Refuse(begin, $"'&{anchored.Anchor}' defines a YAML anchor, which FastLB does not take; write the value where it is needed");
         }
 
         if (begin is NodeEvent { Tag: { IsEmpty: false, IsNonSpecific: false } tag })
         {
-            Error(begin, $"'{tag}' is a YAML tag, which FastLB does not take; remove it");
+            Refuse(begin, $"'{tag}' is a YAML tag, which FastLB does not take; remove it");
         }
 
         switch (begin)
@@ -99,12 +99,12 @@ internal sealed class YamlReader
             case Scalar scalar:
                 if (scalar.Value.Contains('\0', StringComparison.Ordinal))
                 {
-                    Error(begin, "a zero byte cannot be part of a value");
+                    Refuse(begin, "a zero byte cannot be part of a value");
                 }
 
                 return new ScalarNode(line, column, scalar.Value, isQuoted: scalar.Style != ScalarStyle.Plain);
             case AnchorAlias alias:
-                Error(begin, $"'*{alias.Value}' is a YAML alias, which FastLB does not take; a text that starts with * needs quotes: \"*{alias.Value}\"");
+                Refuse(begin, $"'*{alias.Value}' is a YAML alias, which FastLB does not take; a text that starts with * needs quotes");
                 return new ScalarNode(line, column, $"*{alias.Value}", isQuoted: true);
             case SequenceStart:
                 return ReadSequence(new SequenceNode(line, column), depth);
@@ -150,7 +150,7 @@ internal sealed class YamlReader
         return mapping;
     }
 
-    private void Error(ParsingEvent at, string text) => _mistakes.Error((int)at.Start.Line, (int)at.Start.Column, text);
+    private void Refuse(ParsingEvent at, string text) => _mistakes.Refuse((int)at.Start.Line, (int)at.Start.Column, text);
 
     /// <summary>
     /// The library places many errors at the start of the surrounding block. A tab in the indentation is the usual
@@ -177,7 +177,15 @@ internal sealed class YamlReader
     private static string Sentence(string message)
     {
         var text = message.TrimEnd('.', ' ');
-        return text.Length == 0 ? "this is not YAML" : $"this is not YAML: {char.ToLowerInvariant(text[0])}{text[1..]}";
+        var hint = text switch
+        {
+            _ when text.Contains("block mapping", StringComparison.Ordinal) || text.Contains("block collection", StringComparison.Ordinal)
+                => "; is this line indented like its neighbours?",
+            _ when text.Contains("invalid mapping", StringComparison.Ordinal)
+                => "; is this line indented like its neighbours, or does a text with a colon need quotes?",
+            _ => "",
+        };
+        return text.Length == 0 ? "this is not YAML" : $"this is not YAML: {char.ToLowerInvariant(text[0])}{text[1..]}{hint}";
     }
 
     /// <summary>Ends the reading from inside the recursion; the error is already noted.</summary>
