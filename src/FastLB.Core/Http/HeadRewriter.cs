@@ -63,10 +63,10 @@ internal static class HeadRewriter
     {
         var writer = new HeadWriter(destination);
         writer.Write(source.Slice(head.MethodStart, head.MethodLength + 1));
-        if (facts.PathLength == 0 || source[facts.PathStart] == (byte)'?')
+        if (facts.PathLength == 0)
         {
-            // An absolute target without a path means the root (RFC 9112 3.2.1).
-            writer.Write("/"u8);
+            // An absolute target without a path means the root, or with OPTIONS the server (RFC 9112 3.2.1, 3.2.4).
+            writer.Write(head.Method == RequestMethod.Options ? "*"u8 : "/"u8);
         }
 
         writer.Write(source.Slice(facts.PathStart, facts.PathLength));

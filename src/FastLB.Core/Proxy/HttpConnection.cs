@@ -215,12 +215,12 @@ public sealed partial class HttpConnection : ClientConnection
             return;
         }
 
-        _clientClosesToo = head.Version == HttpVersion.Http10 ? !facts.Connection.KeepAlive : facts.Connection.Close;
+        _clientClosesToo = facts.Connection.Close || (head.Version == HttpVersion.Http10 && !facts.Connection.KeepAlive);
         _closeAfter = _clientClosesToo || Proxy.IsDraining || _clientEnded;
         _expectsContinue = facts.ExpectsContinue;
         _requestBody = new BodyRelay(facts.Body, facts.Body.Kind == BodyKind.Chunked, Settings.Limits.BodyBytes);
 
-        var host = source.Slice(facts.HostStart, facts.HostLength);
+        var host = source.Slice(facts.HostStart, facts.HostNameLength);
         var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
         var poolIndex = _listener!.Routes.Match(host, path);
         if (poolIndex < 0)

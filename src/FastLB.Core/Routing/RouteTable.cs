@@ -15,7 +15,7 @@ public sealed class RouteTable
     }
 
     /// <summary>The number of the pool that answers, or -1 when no rule matches.</summary>
-    /// <param name="host">As the client sent it, with or without a port.</param>
+    /// <param name="host">As the client sent it, without its port.</param>
     /// <param name="path">The path with its query.</param>
     public int Match(ReadOnlySpan<byte> host, ReadOnlySpan<byte> path)
     {
@@ -50,21 +50,12 @@ public sealed class RouteTable
                 return true;
             }
 
-            var name = WithoutPort(host);
             if (_isWildcard)
             {
-                return name.Length > _host.Length && Ascii.EqualsIgnoreCase(name[^_host.Length..], _host);
+                return host.Length > _host.Length && Ascii.EqualsIgnoreCase(host[^_host.Length..], _host);
             }
 
-            return Ascii.EqualsIgnoreCase(name, _host);
-        }
-
-        private static ReadOnlySpan<byte> WithoutPort(ReadOnlySpan<byte> host)
-        {
-            var colon = host.LastIndexOf((byte)':');
-
-            // In [::1] the last colon is part of the address.
-            return colon < 0 || host[^1] == (byte)']' ? host : host[..colon];
+            return Ascii.EqualsIgnoreCase(host, _host);
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using FastLB.Core;
 using FastLB.Configuration;
 using FastLB.Core.Balancing;
 using FastLB.Core.Http;
