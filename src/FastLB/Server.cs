@@ -203,8 +203,6 @@ public sealed partial class Server : IAsyncDisposable
                 File.Delete(sockets.Endpoint.UnixPath);
             }
         }
-
-        LogStopped();
     }
 
     private async Task UntilDrained(long deadline, CancellationToken atOnce)
@@ -315,9 +313,6 @@ public sealed partial class Server : IAsyncDisposable
 
     [LoggerMessage(LogLevel.Warning, "the drain time is over: {left} connections are cut off")]
     private partial void LogCutOff(long left);
-
-    [LoggerMessage(LogLevel.Information, "stopped")]
-    private partial void LogStopped();
 
     [LoggerMessage(LogLevel.Warning, "no pool has workers that FastLB runs, so there is nothing to restart")]
     private partial void LogNothingToRestart();

@@ -14,8 +14,11 @@ namespace FastLB;
 /// </summary>
 internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread[] threads)
 {
-    public static string Version { get; } = typeof(StatusReport).Assembly
-        .GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+    private const int RevisionDigits = 8;
+
+    /// <summary>The version with the beginning of the revision that it was built from, like <c>0.1.0+1a2b3c4d</c>.</summary>
+    public static string Version { get; } = Shortened(typeof(StatusReport).Assembly
+        .GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown");
 
     public IReadOnlyList<LoopStatus> Loops() => [.. threads.Select((thread, i) => new LoopStatus(
         i,
@@ -44,6 +47,12 @@ internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread
         Sum(m => Read(ref m.BytesToClients)),
         Enumerable.Range(1, 5).ToDictionary(hundreds => $"{hundreds}xx", hundreds => Sum(m => m.ResponsesOfClass(hundreds))),
         Errors(outcome => Sum(m => m.Of(outcome))));
+
+    private static string Shortened(string version)
+    {
+        var plus = version.IndexOf('+', StringComparison.Ordinal);
+        return plus < 0 ? version : version[..Math.Min(version.Length, plus + 1 + RevisionDigits)];
+    }
 
     private static long Read(ref long counter) => Volatile.Read(ref counter);
 
