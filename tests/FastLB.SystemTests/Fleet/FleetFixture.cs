@@ -55,6 +55,9 @@ internal sealed class FleetFixture : IDisposable
 
     public WorkerProcess? InSlot(int slot, string state) => Processes.FirstOrDefault(process => process.Slot == slot && process.State == state);
 
+    /// <summary>The worker that requests for a slot go to now.</summary>
+    public Worker? Published(int slot) => Pool.Workers.Ready.FirstOrDefault(worker => worker.Slot == slot);
+
     public Task ReadyAsync(int count) => Eventually.True(
         () => Pool.Workers.Ready.Length == count && Processes.Count(process => process.State == "ready") == count,
         $"{count} ready workers",
@@ -74,7 +77,7 @@ internal sealed class FleetFixture : IDisposable
     {
         public override string EngineName => "none";
 
-        public override int Listen(Listener listener, Endpoint endpoint) => throw new NotSupportedException();
+        public override void Listen(Listener listener, int descriptor) => throw new NotSupportedException();
 
         public override void StopListening(Listener listener) => throw new NotSupportedException();
 

@@ -31,9 +31,9 @@ public class FleetHostTests
         var (killed, other) = (fleet.InSlot(0, "ready")!, fleet.InSlot(1, "ready")!);
 
         Signals.Send(killed.Pid, Signals.Kill);
-        await Eventually.True(() => fleet.Pool.Workers.InSlot(0) is { Generation: 2 }, "generation 2 in slot 0", fleet.Log.ToString);
+        await Eventually.True(() => fleet.Published(0) is { Generation: 2 }, "generation 2 in slot 0", fleet.Log.ToString);
 
-        Assert.Same(other.Worker, fleet.Pool.Workers.InSlot(1));
+        Assert.Same(other.Worker, fleet.Published(1));
         await Eventually.True(() => fleet.InSlot(0, "ready") is { Generation: 2, Restarts: 1, LastExit: "was killed by SIGKILL" }, "the status says so");
         Assert.NotEqual(killed.Endpoint, fleet.InSlot(0, "ready")!.Endpoint);
     }
@@ -145,7 +145,7 @@ public class FleetHostTests
 
         Signals.Send(fleet.InSlot(1, "ready")!.Pid, Signals.Kill);
 
-        await Eventually.True(() => fleet.Pool.Workers.InSlot(1) is { Generation: 2 }, "generation 2 in slot 1");
+        await Eventually.True(() => fleet.Published(1) is { Generation: 2 }, "generation 2 in slot 1");
     }
 
     [Fact]
