@@ -2,6 +2,7 @@
 // have it. ProcessAbiTests compiles it and compares.
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -48,5 +49,7 @@ int main(void) {
     VALUE(WEXITED);
     VALUE(SYS_pidfd_send_signal);
     VALUE(SYS_pidfd_open);
+    VALUE(SYS_close_range);
+    VALUE(CLOSE_RANGE_CLOEXEC);
     return 0;
 }

@@ -31,7 +31,6 @@ public sealed class FleetHost : IDisposable
     private readonly ILoggerFactory _logs;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
-    private readonly string _mark = Guardian.NewMark();
     private readonly ProcessPoller _poller = new();
     private readonly Lock _postLock = new();
     private readonly TaskCompletionSource _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -68,6 +67,9 @@ public sealed class FleetHost : IDisposable
     /// <summary>The process id of the guardian, for tests and the status page; 0 when none runs.</summary>
     public int GuardianPid { get; private set; }
 
+    /// <summary>What every process of this run has in its environment.</summary>
+    internal string Mark { get; } = Guardian.NewMark();
+
     /// <summary>Starts the thread, and with it the workers. Once.</summary>
     /// <exception cref="IOException">No directory takes the workers' unix sockets.</exception>
     public void Start()
@@ -80,9 +82,9 @@ public sealed class FleetHost : IDisposable
         }
 
         var resources = new FleetResources(
-            _poller, _loops, PortAllocator.ForThisMachine(), _socketDirectory, _mark, Environment.GetEnvironmentVariables(), _time, _logs, _log, Post);
+            _poller, _loops, PortAllocator.ForThisMachine(), _socketDirectory, Mark, Environment.GetEnvironmentVariables(), _time, _logs, _log, Post);
         _pools = [.. _settings.Select(entry => new PoolFleet(entry.Pool, entry.Run, resources, new RandomSource((ulong)Random.Shared.NextInt64())))];
-        _guardian = new Guardian(_poller, _mark, _socketDirectory, _log);
+        _guardian = new Guardian(_poller, Mark, _socketDirectory, _log);
         _started = true;
         _thread.Start();
     }
@@ -256,7 +258,7 @@ public sealed class FleetHost : IDisposable
             pool.Abandon();
         }
 
-        for (var round = 0; round < SweepRounds && MarkedProcesses.Kill($"{WorkerEnvironment.MarkName}={_mark}") > 0; round++)
+        for (var round = 0; round < SweepRounds && MarkedProcesses.Kill($"{WorkerEnvironment.MarkName}={Mark}") > 0; round++)
         {
             _poller.Wait(SweepPauseMs);
         }

@@ -18,9 +18,10 @@ internal sealed class OutputLines(Action<string> line)
     {
         while (!bytes.IsEmpty)
         {
-            var room = Math.Min(bytes.Length, MaxLineBytes - _length);
-            var end = bytes[..room].IndexOf((byte)'\n');
-            var taken = end < 0 ? room : end;
+            // One byte further than there is room, because a line end takes none.
+            var room = MaxLineBytes - _length;
+            var end = bytes[..Math.Min(bytes.Length, room + 1)].IndexOf((byte)'\n');
+            var taken = end < 0 ? Math.Min(bytes.Length, room) : end;
             bytes[..taken].CopyTo(_held.AsSpan(_length));
             _length += taken;
             if (end >= 0)
@@ -31,7 +32,7 @@ internal sealed class OutputLines(Action<string> line)
             }
 
             bytes = bytes[taken..];
-            if (_length == MaxLineBytes && (bytes.IsEmpty || bytes[0] != (byte)'\n'))
+            if (!bytes.IsEmpty)
             {
                 Emit(WholeCharacters());
             }

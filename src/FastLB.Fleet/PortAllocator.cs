@@ -89,7 +89,7 @@ internal sealed class PortAllocator
         }
     }
 
-    private static bool CanBind(int port)
+    internal static bool CanBind(int port)
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         try

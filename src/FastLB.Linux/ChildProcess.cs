@@ -39,6 +39,9 @@ public sealed record ChildCommand
 /// </summary>
 public sealed unsafe class ChildProcess : PolledDescriptor
 {
+    /// <summary>The first after standard input, output and error.</summary>
+    private const int FirstOtherDescriptor = 3;
+
     private static readonly string[] DevNull = ["/dev/null"];
 
     private int _input;
@@ -71,6 +74,8 @@ public sealed unsafe class ChildProcess : PolledDescriptor
             return null;
         }
 
+        // What FastLB opens is close-on-exec anyway; what it inherited from its own parent is not the child's business either.
+        _ = Libc.CloseOnExecFrom(FirstOtherDescriptor);
         int inputRead = -1, inputWrite = -1, outputRead = -1, outputWrite = -1, errorsRead = -1, errorsWrite = -1;
         var result = command.PipeInput ? CreatePipe(out inputRead, out inputWrite) : 0;
         if (result >= 0 && command.PipeOutput)
@@ -174,7 +179,7 @@ public sealed unsafe class ChildProcess : PolledDescriptor
         {
             result = Libc.Pipe(out readEnd, out writeEnd);
         }
-        while (result >= 0 && Math.Min(readEnd, writeEnd) <= 2);
+        while (result >= 0 && Math.Min(readEnd, writeEnd) < FirstOtherDescriptor);
 
         if (result < 0)
         {

@@ -37,15 +37,18 @@ internal static unsafe partial class Libc
     internal const int CLD_KILLED = 2;
     internal const int CLD_DUMPED = 3;
 
-    private const int P_PID = 1;
-    private const int P_PIDFD = 3;
-    private const int X_OK = 1;
-    private const int WNOHANG = 1;
-    private const int WEXITED = 4;
+    internal const int P_PID = 1;
+    internal const int P_PIDFD = 3;
+    internal const int X_OK = 1;
+    internal const int WNOHANG = 1;
+    internal const int WEXITED = 4;
 
-    // The two numbers are the same on every architecture: they are younger than the common table (Linux 5.1).
-    private const int SYS_pidfd_send_signal = 424;
-    private const int SYS_pidfd_open = 434;
+    // These numbers are the same on every architecture: they are younger than the common table (Linux 5.1).
+    internal const int SYS_pidfd_send_signal = 424;
+    internal const int SYS_pidfd_open = 434;
+    internal const int SYS_close_range = 436;
+
+    internal const int CLOSE_RANGE_CLOEXEC = 4;
 
     /// <summary>struct pollfd.</summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -155,6 +158,9 @@ internal static unsafe partial class Libc
         (readEnd, writeEnd) = (ends[0], ends[1]);
         return result;
     }
+
+    /// <summary>Marks all open descriptors from <paramref name="first"/> on close-on-exec. -errno before Linux 5.11.</summary>
+    internal static int CloseOnExecFrom(int first) => (int)Check(syscall(SYS_close_range, first, int.MaxValue, CLOSE_RANGE_CLOEXEC, 0));
 
     internal static int Poll(PollDescriptor* descriptors, int count, int timeoutMs) => Check(poll(descriptors, (nuint)count, timeoutMs));
 
