@@ -334,6 +334,8 @@ public sealed partial class HttpConnection
             return;
         }
 
+        // Bytes of the request may still be on their way out of the buffer in which the client's next request waits.
+        _closeAfter |= upstream.State.SendBuffer is { } sending && ReferenceEquals(sending, _received.Buffer);
         _upstreamPool!.Worker.End(Loop.Index, failed);
         upstream.Forsake();
         Loop.Close(upstream, reset: true);
