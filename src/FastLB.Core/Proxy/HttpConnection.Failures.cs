@@ -51,7 +51,7 @@ public sealed partial class HttpConnection
                 Answer(ErrorResponses.NoWorker, Outcome.NoWorker, close: false);
                 break;
             case Phase.Exchanging when !IsSending && IsAwaitingBody:
-                if (_answerStarted || _informationalSent)
+                if (_answerStarted)
                 {
                     Abort(Outcome.ClientTimeout);
                     break;
@@ -238,7 +238,7 @@ public sealed partial class HttpConnection
     /// <summary>The body broke the rules after its head was passed on.</summary>
     private void RefuseBody(Refusal refusal)
     {
-        if (_answerStarted || _informationalSent)
+        if (_answerStarted)
         {
             Abort(Outcome.ClientMalformed);
             return;
