@@ -33,7 +33,7 @@ public sealed partial class HttpConnection
         {
             case Phase.Tunnel:
                 SetOutcome(Outcome.Completed);
-                CloseBoth();
+                CloseBoth(reset: IsSending || _upstream!.IsSending);
                 break;
             case Phase.AwaitingHead when _received.IsEmpty:
                 // Idle, or connected in advance and never used: nothing was asked, so nothing is answered.
@@ -431,7 +431,7 @@ public sealed partial class HttpConnection
         {
             case RelayState.Finished:
                 SetOutcome(Outcome.Completed);
-                CloseBoth();
+                CloseBoth(reset: false);
                 break;
             case RelayState.Broken:
                 Abort(Outcome.ClientAborted);
@@ -443,14 +443,15 @@ public sealed partial class HttpConnection
         }
     }
 
-    private void CloseBoth()
+    /// <summary>Ends a tunnel. With <paramref name="reset"/> when bytes are given up in it, so that neither side takes them for all.</summary>
+    private void CloseBoth(bool reset)
     {
         _upstreamPool!.Worker.End(Loop.Index, failed: false);
         _upstream!.Forsake();
-        Loop.Close(_upstream);
+        Loop.Close(_upstream, reset);
         _upstream = null;
         _upstreamPool = null;
-        Loop.Close(this);
+        Loop.Close(this, reset);
     }
 
     public override void OnClosed()
