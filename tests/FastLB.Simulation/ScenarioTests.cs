@@ -165,8 +165,8 @@ public sealed class ScenarioTests
     public void An_absolute_target_without_a_path_takes_the_route_of_the_root()
     {
         var stage = new Stage(path: "/");
-        stage.Client("GET http://a?q HTTP/1.1\r\nHost: a\r\n\r\n");
-        Assert.StartsWith("GET /?q HTTP/1.1\r\n", stage.NextAtWorker().Heard, StringComparison.Ordinal);
+        stage.Client("GET http://a HTTP/1.1\r\nHost: a\r\n\r\n");
+        Assert.StartsWith("GET / HTTP/1.1\r\n", stage.NextAtWorker().Heard, StringComparison.Ordinal);
     }
 
     [Fact]
