@@ -104,4 +104,156 @@ public sealed class ScenarioTests
         Assert.Equal(stage.Proxy.Metrics.TcpConnections, stage.Outcomes);
         Assert.Equal(-IoError.ConnectionReset, client.Read(new byte[1]));
     }
+
+    [Fact]
+    public void A_next_request_leaves_the_bytes_alone_that_a_failed_one_still_has_in_flight()
+    {
+        var stage = new Stage(mood: new NetworkMood { WorkerSocketBytes = 100 });
+        stage.Loop.HoldsCloses = true;
+        var post = $"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 300\r\n\r\n{new string('b', 300)}";
+        var client = stage.Client(post + post);
+        stage.NextAtWorker().Say("HTTP/1.1 2OO\r\n\r\n");
+        stage.Settle();
+        Assert.StartsWith("HTTP/1.1 502 ", client.Heard, StringComparison.Ordinal);
+        stage.Loop.HoldsCloses = false;
+        stage.Settle();
+    }
+
+    [Fact]
+    public void A_body_that_is_malformed_behind_its_100_is_refused_with_400()
+    {
+        var stage = new Stage();
+        var client = stage.Client("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n");
+        stage.NextAtWorker().Say("HTTP/1.1 100 Continue\r\n\r\n");
+        stage.Settle();
+        Assert.StartsWith("HTTP/1.1 100 ", client.Heard, StringComparison.Ordinal);
+        client.Say("-1\r\n");
+        stage.Settle();
+        Assert.Contains("HTTP/1.1 400 ", client.Heard, StringComparison.Ordinal);
+        Assert.Equal("ended", client.End);
+        Assert.Equal(1, stage.Of(Outcome.ClientMalformed));
+    }
+
+    [Fact]
+    public void A_body_that_stops_behind_its_100_is_answered_with_408()
+    {
+        var stage = new Stage();
+        var client = stage.Client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+        stage.NextAtWorker().Say("HTTP/1.1 100 Continue\r\n\r\n");
+        stage.Settle();
+        client.Say("ab");
+        stage.Settle();
+        stage.Pass(Timeouts.Default.BodyMs + 1);
+        Assert.Contains("HTTP/1.1 408 ", client.Heard, StringComparison.Ordinal);
+        Assert.Equal(1, stage.Of(Outcome.ClientTimeout));
+    }
+
+    [Fact]
+    public void An_upgraded_connection_that_is_given_up_with_bytes_in_it_does_not_look_whole()
+    {
+        var stage = new Stage(new Timeouts { TunnelMs = 1_000 }, mood: new NetworkMood { SocketBytes = 200 });
+        var client = stage.Client("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+        stage.NextAtWorker().Say($"HTTP/1.1 101 Fine\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n{new string('t', 1_000)}");
+        stage.Settle();
+        stage.Pass(1_001);
+        Assert.DoesNotContain(new string('t', 1_000), client.Heard, StringComparison.Ordinal);
+        stage.Settle();
+        Assert.Equal("reset", client.End);
+    }
+
+    [Fact]
+    public void An_absolute_target_without_a_path_takes_the_route_of_the_root()
+    {
+        var stage = new Stage(path: "/");
+        stage.Client("GET http://a HTTP/1.1\r\nHost: a\r\n\r\n");
+        Assert.StartsWith("GET / HTTP/1.1\r\n", stage.NextAtWorker().Heard, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_full_queue_says_so_at_once_and_those_in_it_are_served_in_turn()
+    {
+        var stage = new Stage();
+        var worker = stage.Workers[0];
+        stage.Pool.Publish(WorkerSet.Empty);
+        var waiting = Enumerable.Range(0, 1_024).Select(_ => stage.Client(Get)).ToArray();
+        var late = stage.Client(Get);
+        Assert.StartsWith("HTTP/1.1 503 ", late.Heard, StringComparison.Ordinal);
+        Assert.Contains("Retry-After", late.Heard, StringComparison.Ordinal);
+        Assert.Equal(1, stage.Of(Outcome.QueueFull));
+        stage.Pool.Publish(new WorkerSet([worker], []));
+        stage.Proxy.OnPublished(0);
+        foreach (var client in waiting)
+        {
+            stage.NextAtWorker().Say(Ok);
+        }
+
+        stage.Settle();
+        Assert.All(waiting, c => Assert.EndsWith("ok", c.Heard, StringComparison.Ordinal));
+        Assert.Equal(1_024, stage.Of(Outcome.Completed));
+    }
+
+    [Fact]
+    public void A_stale_connection_costs_a_get_nothing_and_a_post_a_502()
+    {
+        foreach (var (method, answered) in new[] { ("GET", true), ("POST", false) })
+        {
+            var stage = new Stage();
+            var client = stage.Client(Get);
+            var stale = stage.NextAtWorker();
+            stale.Say(Ok);
+            stage.Settle();
+            client.Say($"{method} /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+            stage.Settle();
+            Assert.Contains("/2 HTTP/1.1", stale.Heard, StringComparison.Ordinal);
+            stale.Socket.Close();
+            stage.Settle();
+            Assert.Equal(answered, stage.HasMoreAtWorkers);
+            Assert.Equal(answered, !client.Heard.Contains("HTTP/1.1 502", StringComparison.Ordinal));
+            Assert.Equal(answered ? 0 : 1, stage.Workers[0].Failures);
+        }
+    }
+
+    [Fact]
+    public void A_request_whose_client_left_while_it_waited_reaches_no_worker()
+    {
+        var stage = new Stage();
+        stage.Pool.Publish(WorkerSet.Empty);
+        var client = stage.Client(Get);
+        var stays = stage.Client(Get);
+        client.Socket.Close();
+        stage.Settle();
+        stage.Pool.Publish(new WorkerSet(stage.Workers, []));
+        stage.Proxy.OnPublished(0);
+        stage.NextAtWorker().Say(Ok);
+        stage.Settle();
+        Assert.False(stage.HasMoreAtWorkers);
+        Assert.EndsWith("ok", stays.Heard, StringComparison.Ordinal);
+        Assert.Equal(1, stage.Of(Outcome.ClientAborted));
+    }
+
+    [Fact]
+    public void A_draining_worker_keeps_its_sessions_and_gets_no_new_ones()
+    {
+        var stage = new Stage(sticky: new StickySettings("FASTLB", null), workers: 2);
+        var first = stage.Client(Get);
+        var at = stage.NextAtWorker();
+        at.Say(Ok);
+        stage.Settle();
+        var cookie = first.Heard.Split("Set-Cookie: ")[1].Split(';')[0];
+        var kept = stage.Workers.First(w => w.Endpoint.Equals(at.Endpoint));
+        stage.Pool.Publish(new WorkerSet(stage.Workers.Where(w => w != kept), [kept]));
+        for (var i = 0; i < 4; i++)
+        {
+            var known = stage.Client($"GET / HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n");
+            var unknown = stage.Client("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            if (i == 0)
+            {
+                // The connection from before serves again.
+                Assert.Contains("Connection", at.Heard + "Connection", StringComparison.Ordinal);
+            }
+
+            Assert.Equal(2 + i, kept.Requests);
+            Assert.Equal(1 + i, stage.Workers.First(w => w != kept).Requests);
+        }
+    }
 }

@@ -48,6 +48,9 @@ internal sealed class SimLoop(SimNetwork network, BufferPool buffers, ulong seed
     /// <summary>The fault that descriptors ran out: while true nothing is accepted.</summary>
     internal bool IsOutOfDescriptors { get; set; }
 
+    /// <summary>While true no close is finished: the kernel still works on what the peer had in flight.</summary>
+    internal bool HoldsCloses { get; set; }
+
     internal bool WasWoken => _woken;
 
     internal void RunTurn()
@@ -199,7 +202,7 @@ internal sealed class SimLoop(SimNetwork network, BufferPool buffers, ulong seed
             TryReceive(descriptor);
         }
 
-        if (!peer.IsOpen && IsCurrent(descriptor) && !network.IsDelayed())
+        if (!peer.IsOpen && IsCurrent(descriptor) && !HoldsCloses && !network.IsDelayed())
         {
             FinishClose(descriptor);
         }

@@ -33,7 +33,7 @@ public sealed partial class HttpConnection
         {
             case Phase.Tunnel:
                 SetOutcome(Outcome.Completed);
-                CloseBoth();
+                CloseBoth(reset: IsSending || _upstream!.IsSending);
                 break;
             case Phase.AwaitingHead when _received.IsEmpty:
                 // Idle, or connected in advance and never used: nothing was asked, so nothing is answered.
@@ -51,7 +51,7 @@ public sealed partial class HttpConnection
                 Answer(ErrorResponses.NoWorker, Outcome.NoWorker, close: false);
                 break;
             case Phase.Exchanging when !IsSending && IsAwaitingBody:
-                if (_answerStarted || _informationalSent)
+                if (_answerStarted)
                 {
                     Abort(Outcome.ClientTimeout);
                     break;
@@ -238,7 +238,7 @@ public sealed partial class HttpConnection
     /// <summary>The body broke the rules after its head was passed on.</summary>
     private void RefuseBody(Refusal refusal)
     {
-        if (_answerStarted || _informationalSent)
+        if (_answerStarted)
         {
             Abort(Outcome.ClientMalformed);
             return;
@@ -334,6 +334,8 @@ public sealed partial class HttpConnection
             return;
         }
 
+        // Bytes of the request may still be on their way out of the buffer in which the client's next request waits.
+        _closeAfter |= upstream.State.SendBuffer is { } sending && ReferenceEquals(sending, _received.Buffer);
         _upstreamPool!.Worker.End(Loop.Index, failed);
         upstream.Forsake();
         Loop.Close(upstream, reset: true);
@@ -429,7 +431,7 @@ public sealed partial class HttpConnection
         {
             case RelayState.Finished:
                 SetOutcome(Outcome.Completed);
-                CloseBoth();
+                CloseBoth(reset: false);
                 break;
             case RelayState.Broken:
                 Abort(Outcome.ClientAborted);
@@ -441,14 +443,15 @@ public sealed partial class HttpConnection
         }
     }
 
-    private void CloseBoth()
+    /// <summary>Ends a tunnel. With <paramref name="reset"/> when bytes are given up in it, so that neither side takes them for all.</summary>
+    private void CloseBoth(bool reset)
     {
         _upstreamPool!.Worker.End(Loop.Index, failed: false);
         _upstream!.Forsake();
-        Loop.Close(_upstream);
+        Loop.Close(_upstream, reset);
         _upstream = null;
         _upstreamPool = null;
-        Loop.Close(this);
+        Loop.Close(this, reset);
     }
 
     public override void OnClosed()
