@@ -15,19 +15,14 @@ namespace FastLB.Linux;
 /// <item>call the timers that are due and the work that other threads posted;</item>
 /// <item>dispatch the ready peers: completions first, then at most one receive each, a bounded number of rounds.</item>
 /// </list>
-/// A send is tried inside the submit, because the kernel nearly always takes it; its completion still comes from the turn.
+/// Accepting is in EpollLoop.Accepting.cs. A send is tried inside the submit, because the kernel nearly always takes it; its completion still comes from the turn.
 /// </summary>
-public sealed unsafe class EpollLoop : EventLoop, IDisposable
+public sealed unsafe partial class EpollLoop : EventLoop, IDisposable
 {
     private const int EventsPerTurn = 256;
 
     /// <summary>How often the ready list is gone through before the kernel is asked again; bounds the work of a turn.</summary>
     private const int RoundsPerTurn = 8;
-
-    private const int AcceptsPerTurn = 64;
-
-    /// <summary>How long accepting rests after the process ran out of descriptors or memory.</summary>
-    private const int AcceptPauseMs = 100;
 
     private const ulong WakeTag = ulong.MaxValue;
     private const ulong ListenerTag = 1UL << 63;
@@ -35,7 +30,6 @@ public sealed unsafe class EpollLoop : EventLoop, IDisposable
     private readonly int _epoll;
     private readonly int _wake;
     private readonly byte* _events;
-    private readonly List<ListenerEntry> _listeners = [];
     private Peer?[] _peers = new Peer?[1024];
     private uint[] _generations = new uint[1024];
     private Peer? _readyHead;
@@ -56,9 +50,6 @@ public sealed unsafe class EpollLoop : EventLoop, IDisposable
 
     /// <summary>Peers that are attached now.</summary>
     public int OpenPeers { get; private set; }
-
-    /// <summary>How often accepting had to rest because the process had no descriptors or memory left.</summary>
-    public long AcceptPauses { get; private set; }
 
     /// <summary>Runs one turn; sleeps at most <paramref name="maxWaitMs"/> milliseconds (-1: without limit).</summary>
     public void RunTurn(int maxWaitMs = -1)
@@ -86,26 +77,6 @@ public sealed unsafe class EpollLoop : EventLoop, IDisposable
         {
             DispatchRound();
         }
-    }
-
-    public override void Listen(Listener listener, int socket)
-    {
-        Invariant.That(!listener.IsListening, "a listener listens once");
-        listener.Handle = socket;
-        var entry = new ListenerEntry(this, listener, _listeners.Count);
-        _listeners.Add(entry);
-        Demand(entry.Resume(), "epoll_ctl for a listener");
-    }
-
-    public override void StopListening(Listener listener)
-    {
-        Invariant.That(listener.IsListening, "only a listener that listens is stopped");
-        var entry = _listeners.Find(e => ReferenceEquals(e.Listener, listener))!;
-        AcceptWaiting(entry, int.MaxValue);
-        entry.Pause();
-        Timers.Cancel(entry);
-        Libc.Close(listener.Handle);
-        listener.Handle = -1;
     }
 
     public override void Connect(Peer peer, Endpoint endpoint)
@@ -202,15 +173,7 @@ public sealed unsafe class EpollLoop : EventLoop, IDisposable
         }
 
         _disposed = true;
-        foreach (var entry in _listeners)
-        {
-            if (entry.Listener.IsListening)
-            {
-                Libc.Close(entry.Listener.Handle);
-                entry.Listener.Handle = -1;
-            }
-        }
-
+        CloseListeners();
         foreach (var peer in _peers)
         {
             if (peer is not null)
@@ -488,49 +451,6 @@ public sealed unsafe class EpollLoop : EventLoop, IDisposable
         peer.OnClosed();
     }
 
-    private void AcceptWaiting(ListenerEntry entry, int limit)
-    {
-        Span<byte> address = stackalloc byte[SocketAddress.MaxLength];
-        for (var accepted = 0; accepted < limit; accepted++)
-        {
-            var fd = Libc.Accept(entry.Listener.Handle, address, out var length);
-            if (fd < 0)
-            {
-                // What a client broke while it waited (ECONNABORTED and the like) says nothing about the next one.
-                if (fd == -Libc.EAGAIN || IsExhaustion(fd))
-                {
-                    if (fd != -Libc.EAGAIN)
-                    {
-                        AcceptPauses++;
-                        entry.Pause();
-                        Timers.Arm(entry, NowMs + AcceptPauseMs);
-                    }
-
-                    return;
-                }
-
-                continue;
-            }
-
-            var peer = entry.Listener.OnAccepting(SocketAddress.ReadClient(address[..length]));
-            if (peer is null)
-            {
-                Libc.Close(fd);
-                continue;
-            }
-
-            Attach(peer, fd, PeerFlags.AcceptPending | PeerFlags.Writable);
-            if (Register(peer) < 0)
-            {
-                Close(peer);
-            }
-
-            MarkReady(peer);
-        }
-    }
-
-    private static bool IsExhaustion(int result) => -result is IoError.OutOfDescriptors or 23 or 12 or IoError.NoBuffers;
-
     private void Attach(Peer peer, int fd, PeerFlags flags)
     {
         Invariant.That(peer.State.Flags == PeerFlags.None, "a peer is attached once");
@@ -588,29 +508,4 @@ public sealed unsafe class EpollLoop : EventLoop, IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static byte* Address(LoopBuffer buffer) =>
         (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(buffer.Memory));
-
-    /// <summary>A listening socket in epoll, level-triggered, and the timer that resumes it after an exhaustion.</summary>
-    private sealed class ListenerEntry(EpollLoop loop, Listener listener, int index) : LoopTimer
-    {
-        private bool _registered;
-
-        internal Listener Listener { get; } = listener;
-
-        internal int Resume()
-        {
-            _registered = true;
-            return Libc.EpollAdd(loop._epoll, Listener.Handle, Libc.EPOLLIN | Libc.EPOLLEXCLUSIVE, ListenerTag | (uint)index);
-        }
-
-        internal void Pause()
-        {
-            if (_registered)
-            {
-                _registered = false;
-                Libc.EpollRemove(loop._epoll, Listener.Handle);
-            }
-        }
-
-        public override void OnTimer() => Resume();
-    }
 }

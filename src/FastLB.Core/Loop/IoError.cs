@@ -4,6 +4,8 @@ namespace FastLB.Core.Loop;
 public static class IoError
 {
     public const int TryAgain = 11;
+    public const int OutOfMemory = 12;
+    public const int OutOfFiles = 23;
     public const int OutOfDescriptors = 24;
     public const int BrokenPipe = 32;
     public const int NoBuffers = 105;

@@ -1,0 +1,124 @@
+using FastLB.Core.Loop;
+
+namespace FastLB.Linux;
+
+/// <summary>
+/// How the loop accepts: its listening sockets are level-triggered, so what one turn leaves in the queue is reported again, and
+/// a process that has run out of descriptors rests for a moment instead of spinning.
+/// </summary>
+public sealed unsafe partial class EpollLoop
+{
+    private const int AcceptsPerTurn = 64;
+
+    /// <summary>More than any backlog holds; only there to bound the last look into the queue.</summary>
+    private const int AcceptsAtEnd = 65_536;
+
+    /// <summary>How long accepting rests after the process ran out of descriptors or memory.</summary>
+    private const int AcceptPauseMs = 100;
+
+    private readonly List<ListenerEntry> _listeners = [];
+
+    /// <summary>How often accepting had to rest because the process had no descriptors or memory left.</summary>
+    public long AcceptPauses { get; private set; }
+
+    public override void Listen(Listener listener, int socket)
+    {
+        Invariant.That(!listener.IsListening, "a listener listens once");
+        listener.Handle = socket;
+        var entry = new ListenerEntry(this, listener, _listeners.Count);
+        _listeners.Add(entry);
+        Demand(entry.Resume(), "epoll_ctl for a listener");
+    }
+
+    public override void StopListening(Listener listener)
+    {
+        Invariant.That(listener.IsListening, "only a listener that listens is stopped");
+        var entry = _listeners.Find(e => ReferenceEquals(e.Listener, listener))!;
+        AcceptWaiting(entry, AcceptsAtEnd);
+        entry.Pause();
+        Timers.Cancel(entry);
+        Libc.Close(listener.Handle);
+        listener.Handle = -1;
+    }
+
+    private void AcceptWaiting(ListenerEntry entry, int limit)
+    {
+        Span<byte> address = stackalloc byte[SocketAddress.MaxLength];
+        for (var accepted = 0; accepted < limit; accepted++)
+        {
+            var fd = Libc.Accept(entry.Listener.Handle, address, out var length);
+            if (fd < 0)
+            {
+                // What a client broke while it waited (ECONNABORTED and the like) says nothing about the next one.
+                if (fd == -Libc.EAGAIN || IsExhaustion(fd))
+                {
+                    if (fd != -Libc.EAGAIN)
+                    {
+                        AcceptPauses++;
+                        entry.Pause();
+                        Timers.Arm(entry, NowMs + AcceptPauseMs);
+                    }
+
+                    return;
+                }
+
+                continue;
+            }
+
+            var peer = entry.Listener.OnAccepting(SocketAddress.ReadClient(address[..length]));
+            if (peer is null)
+            {
+                Libc.Close(fd);
+                continue;
+            }
+
+            Attach(peer, fd, PeerFlags.AcceptPending | PeerFlags.Writable);
+            if (Register(peer) < 0)
+            {
+                Close(peer);
+            }
+
+            MarkReady(peer);
+        }
+    }
+
+    private static bool IsExhaustion(int result) => 
+        -result is IoError.OutOfDescriptors or IoError.OutOfFiles or IoError.OutOfMemory or IoError.NoBuffers;
+
+    private void CloseListeners()
+    {
+        foreach (var entry in _listeners)
+        {
+            if (entry.Listener.IsListening)
+            {
+                Libc.Close(entry.Listener.Handle);
+                entry.Listener.Handle = -1;
+            }
+        }
+    }
+
+    /// <summary>A listening socket in epoll, level-triggered, and the timer that resumes it after an exhaustion.</summary>
+    private sealed class ListenerEntry(EpollLoop loop, Listener listener, int index) : LoopTimer
+    {
+        private bool _registered;
+
+        internal Listener Listener { get; } = listener;
+
+        internal int Resume()
+        {
+            _registered = true;
+            return Libc.EpollAdd(loop._epoll, Listener.Handle, Libc.EPOLLIN | Libc.EPOLLEXCLUSIVE, ListenerTag | (uint)index);
+        }
+
+        internal void Pause()
+        {
+            if (_registered)
+            {
+                _registered = false;
+                Libc.EpollRemove(loop._epoll, Listener.Handle);
+            }
+        }
+
+        public override void OnTimer() => Resume();
+    }
+}
