@@ -217,8 +217,8 @@ internal sealed class PoolFleet
                 probed.Probe = new ReadyProbe(probed.Endpoint, _fleet.Time, () => _fleet.Post(() => OnAnswered(probed)));
                 break;
             case FleetEffect.Announce(var slot, var generation, var afterMs):
-                var ready1 = _running[new WorkerKey(slot, generation)];
-                FleetLog.Ready(_fleet.Log, NameOf(slot), generation, ready1.Endpoint.ToString(), afterMs, ready1.Child.Pid);
+                var announced = _running[new WorkerKey(slot, generation)];
+                FleetLog.Ready(_fleet.Log, NameOf(slot), generation, announced.Endpoint.ToString(), afterMs, announced.Child.Pid);
                 break;
             case FleetEffect.WatchDrained(var slot, var generation):
                 var drained = _running[new WorkerKey(slot, generation)];

@@ -26,7 +26,8 @@ public class ChildProcessTests
     [Fact]
     public async Task A_child_gets_no_descriptor_but_the_standard_ones()
     {
-        using var opened = File.OpenRead("/proc/self/status");
+        // Inheritable is .NET's word for: not close-on-exec.
+        using var opened = new FileStream("/proc/self/status", FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Inheritable);
         var (output, _) = await RunAsync("ls -l /proc/$$/fd");
 
         Assert.Contains("0 -> /dev/null", output, StringComparison.Ordinal);

@@ -151,15 +151,20 @@ public class FleetHostTests
     [Fact]
     public async Task A_rolling_restart_keeps_the_old_worker_until_its_requests_have_ended()
     {
-        using var fleet = new FleetFixture(FleetFixture.Workers(1));
+        using var fleet = new FleetFixture(FleetFixture.Workers(2));
         fleet.Host.Start();
-        await fleet.ReadyAsync(1);
+        await fleet.ReadyAsync(2);
         var old = fleet.InSlot(0, "ready")!;
         old.Worker!.Begin(0);
 
         fleet.Host.RestartRolling("app");
         await Eventually.True(() => fleet.InSlot(0, "draining") is not null, "the old one drains", fleet.Log.ToString);
-        Assert.Equal(2, Assert.Single(fleet.Pool.Workers.Ready).Generation);
+        Assert.Equal(2, fleet.Published(0)!.Generation);
+
+        // While the other slot gets a new process, there is time enough to do the wrong thing.
+        Signals.Send(fleet.InSlot(1, "ready")!.Pid, Signals.Kill);
+        await Eventually.True(() => fleet.Published(1) is { Generation: 2 }, "generation 2 in slot 1", fleet.Log.ToString);
+        Assert.NotNull(fleet.InSlot(0, "draining"));
         Assert.True(FleetFixture.Lives(old.Pid));
 
         old.Worker.End(0, failed: false);
