@@ -1,12 +1,13 @@
-// An ASP.NET Core application as FastLB runs it. It does nothing for FastLB: ASPNETCORE_URLS says where it listens.
-var application = WebApplication.CreateSlimBuilder(args).Build();
+// A minimal API that knows nothing of FastLB: ASP.NET Core itself listens where ASPNETCORE_URLS says, finishes running requests on
+// SIGTERM, and exits 0.
 
-var slot = Environment.GetEnvironmentVariable("FASTLB_SLOT") ?? "0";
-var requests = 0;
+var builder = WebApplication.CreateSlimBuilder(args);
+var app = builder.Build();
 
-application.MapGet("/", (HttpRequest request) =>
-    $"Hello from slot {slot}, pid {Environment.ProcessId}: request {Interlocked.Increment(ref requests)}, "
-    + $"client {request.Headers["X-Forwarded-For"]}\n");
-application.MapGet("/healthz", () => "ok\n");
+// What this process has counted. It is this process's alone, which is what the sticky cookie is good for.
+var visits = 0;
 
-application.Run();
+app.MapGet("/", () => $"Hello from process {Environment.ProcessId}: visit {Interlocked.Increment(ref visits)}\n");
+app.MapGet("/healthz", () => "ok\n");
+
+app.Run();

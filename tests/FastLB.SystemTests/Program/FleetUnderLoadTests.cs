@@ -234,6 +234,6 @@ public sealed partial class FleetUnderLoadTests
     [GeneratedRegex(@"FASTLB=[^;]+")]
     private static partial Regex CookiePattern();
 
-    [GeneratedRegex(@"slot (\d+)")]
+    [GeneratedRegex(@"app/(\d+)")]
     private static partial Regex SlotPattern();
 }
