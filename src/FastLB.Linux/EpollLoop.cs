@@ -201,7 +201,8 @@ public sealed unsafe partial class EpollLoop : EventLoop, IDisposable
 
     private int WaitTime(int maxWaitMs)
     {
-        if (_readyHead is not null || HasPosted)
+        // A buffer may have come back after this turn's starved peers were looked at, and no event will tell of that.
+        if (_readyHead is not null || HasPosted || (_starved.Count > 0 && Buffers.HasLargeAvailable))
         {
             return 0;
         }

@@ -159,8 +159,14 @@ internal sealed class SimLoop(SimNetwork network, BufferPool buffers, ulong seed
     {
         var outer = _isSubmitting;
         _isSubmitting = true;
-        action();
-        _isSubmitting = outer;
+        try
+        {
+            action();
+        }
+        finally
+        {
+            _isSubmitting = outer;
+        }
     }
 
     private void Dispatch(Descriptor descriptor)

@@ -53,7 +53,6 @@ public sealed class SimulationTests
             }
             catch (Exception exception)
             {
-                File.WriteAllLines($"/tmp/sim-{seed}.txt", again.LastEvents);
                 Assert.Fail($"seed {seed} (FASTLB_SIM_SEED={seed}): {exception}\n{again.Describe()}\n{string.Join('\n', again.LastEvents.TakeLast(60))}");
             }
 
