@@ -117,7 +117,7 @@ public class AdminApiTests
     }
 
     private static async Task<int> InvokeAsync(StringWriter both, params string[] arguments) =>
-        await Task.Run(() => CommandLine.Invoke(arguments, both, both));
+        await Task.Run(() => FastLB.Commands.CommandLine.Invoke(arguments, both, both));
 
     private sealed class Running(AdminApi api, HttpClient client) : IAsyncDisposable
     {

@@ -159,7 +159,7 @@ public sealed class CommandLineTests : IDisposable
     {
         Plan? served = null;
         using var error = new StringWriter();
-        var exit = CommandLine.Invoke(arguments, TextWriter.Null, error, (_, plan, _) =>
+        var exit = FastLB.Commands.CommandLine.Invoke(arguments, TextWriter.Null, error, (_, plan, _) =>
         {
             served = plan;
             return 77;
@@ -172,7 +172,7 @@ public sealed class CommandLineTests : IDisposable
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
-        var exit = CommandLine.Invoke(arguments, output, error, (_, _, _) => throw new InvalidOperationException("nothing should be served"));
+        var exit = FastLB.Commands.CommandLine.Invoke(arguments, output, error, (_, _, _) => throw new InvalidOperationException("nothing should be served"));
         return (exit, output.ToString(), error.ToString());
     }
 
