@@ -60,10 +60,11 @@ internal sealed class AdminApi : IAsyncDisposable
 
         var application = builder.Build();
         application.UseRouting();
-        application.MapGet("/", () => TypedResults.Text(Hint));
-        application.MapGet("/healthz", () => Health(getStatus()));
-        application.MapGet("/status", () => TypedResults.Json(getStatus(), StatusJson.Default.ServerStatus));
-        application.MapGet("/metrics", () => TypedResults.Text(MetricsText.Render(getStatus()), MetricsText.ContentType, Encoding.UTF8));
+        string[] reading = [HttpMethods.Get, HttpMethods.Head];
+        application.MapMethods("/", reading, () => TypedResults.Text(Hint));
+        application.MapMethods("/healthz", reading, () => Health(getStatus()));
+        application.MapMethods("/status", reading, () => TypedResults.Json(getStatus(), StatusJson.Default.ServerStatus));
+        application.MapMethods("/metrics", reading, () => TypedResults.Text(MetricsText.Render(getStatus()), MetricsText.ContentType, Encoding.UTF8));
         application.MapFallback(() => TypedResults.Text($"There is nothing here.\n{Hint}", statusCode: StatusCodes.Status404NotFound));
         await application.StartAsync();
         return new AdminApi(application, (socket.LocalEndPoint as UnixDomainSocketEndPoint)?.ToString());

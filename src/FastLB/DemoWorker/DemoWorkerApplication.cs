@@ -104,8 +104,7 @@ internal sealed class DemoWorkerApplication
             }
         }
 
-        context.Response.ContentType = "text/plain; charset=utf-8";
-        return context.Response.WriteAsync(text.ToString(), context.RequestAborted);
+        return AnswerAsync(context, StatusCodes.Status200OK, text.ToString().TrimEnd('\n'));
     }
 
     private async Task SlowAsync(HttpContext context)

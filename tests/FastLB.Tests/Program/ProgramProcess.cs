@@ -1,0 +1,109 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+
+namespace FastLB.Tests.Programs;
+
+/// <summary>The program as a process of its own, with what it wrote. Killed, with its children, when a test ends early.</summary>
+internal sealed class ProgramProcess : IAsyncDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private readonly Process _process;
+    private readonly Task<string> _error;
+    private readonly Task<string> _output;
+
+    private ProgramProcess(Process process, int port)
+    {
+        _process = process;
+        Port = port;
+        _error = process.StandardError.ReadToEndAsync();
+        _output = process.StandardOutput.ReadToEndAsync();
+    }
+
+    public int Id => _process.Id;
+
+    public int Port { get; }
+
+    /// <summary>Starts <c>fastlb</c> with the arguments, and does not wait for anything.</summary>
+    public static ProgramProcess Start(int port, IEnumerable<string> arguments, params (string Name, string Value)[] environment)
+    {
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardError = true, RedirectStandardOutput = true };
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "fastlb.dll"));
+        foreach (var argument in arguments)
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        foreach (var (name, value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        return new ProgramProcess(Process.Start(start)!, port);
+    }
+
+    /// <summary>A demo worker that answers.</summary>
+    public static async Task<ProgramProcess> StartDemoWorkerAsync()
+    {
+        var port = FreePort();
+        var worker = Start(port, ["demo-worker"], ("PORT", $"{port}"), ("FASTLB_WORKER", "demo/1"), ("FASTLB_SLOT", "1"), ("FASTLB_GENERATION", "2"));
+        await worker.WaitUntilItAnswersAsync("/healthz");
+        return worker;
+    }
+
+    /// <summary>A port that nobody uses now. Somebody may take it before the test does, which happens once in a very long time.</summary>
+    public static int FreePort()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+    }
+
+    /// <summary>Asks until there is an answer of any status.</summary>
+    public async Task WaitUntilItAnswersAsync(string path)
+    {
+        using var client = new HttpClient();
+        var began = Stopwatch.StartNew();
+        while (true)
+        {
+            try
+            {
+                using var answer = await client.GetAsync(new Uri($"http://127.0.0.1:{Port}{path}"));
+                return;
+            }
+            catch (HttpRequestException)
+            {
+                Assert.False(_process.HasExited, $"the program ended with {(_process.HasExited ? _process.ExitCode : 0)}");
+                Assert.True(began.Elapsed < Patience, $"the program answers on port {Port}");
+                await Task.Yield();
+            }
+        }
+    }
+
+    public void Send(string signal)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", $"{Id}"]);
+        kill.WaitForExit();
+        Assert.Equal(0, kill.ExitCode);
+    }
+
+    /// <summary>Its exit status and all that it wrote.</summary>
+    public async Task<(int Exit, string Output, string Error)> EndAsync()
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        await _process.WaitForExitAsync(patience.Token);
+        return (_process.ExitCode, await _output, await _error);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill(entireProcessTree: true);
+            await _process.WaitForExitAsync();
+        }
+
+        _process.Dispose();
+    }
+}
