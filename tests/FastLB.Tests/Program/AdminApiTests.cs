@@ -6,6 +6,9 @@ using FastLB.Commands;
 using FastLB.Core.Loop;
 using Microsoft.Extensions.Logging.Abstractions;
 
+// A package of the benchmarks has a namespace of that name.
+using FastLbCommandLine = FastLB.Commands.CommandLine;
+
 namespace FastLB.Tests.Programs;
 
 public class AdminApiTests
@@ -81,7 +84,7 @@ public class AdminApiTests
     }
 
     [Fact]
-    public void An_address_in_use_is_told_with_who_uses_it()
+    public void An_address_in_use_is_told_with_what_to_do()
     {
         using var first = AdminSocket.Open(Endpoint.Ip(IPAddress.Loopback, 0));
         var endpoint = Endpoint.Ip(IPAddress.Loopback, ((IPEndPoint)first.LocalEndPoint!).Port);
@@ -89,7 +92,7 @@ public class AdminApiTests
         var failure = Assert.Throws<ServerStartException>(() => AdminSocket.Open(endpoint));
 
         Assert.Equal(
-            $"cannot serve the admin API on {endpoint}: the address is in use; choose another one with --admin (or 'admin' in the configuration)",
+            $"the admin API: cannot listen on {endpoint}: another process listens there already; stop it or choose another port (--admin, or 'admin' in the configuration)",
             failure.Message);
     }
 
@@ -117,7 +120,7 @@ public class AdminApiTests
     }
 
     private static async Task<int> InvokeAsync(StringWriter both, params string[] arguments) =>
-        await Task.Run(() => FastLB.Commands.CommandLine.Invoke(arguments, both, both));
+        await Task.Run(() => FastLbCommandLine.Invoke(arguments, both, both));
 
     private sealed class Running(AdminApi api, HttpClient client) : IAsyncDisposable
     {

@@ -3,6 +3,9 @@ using FastLB.Core.Balancing;
 using FastLB.Fleet;
 using FastLB.Logging;
 
+// A package of the benchmarks has a namespace of that name.
+using FastLbCommandLine = FastLB.Commands.CommandLine;
+
 namespace FastLB.Tests.Programs;
 
 public sealed class CommandLineTests : IDisposable
@@ -159,7 +162,7 @@ public sealed class CommandLineTests : IDisposable
     {
         Plan? served = null;
         using var error = new StringWriter();
-        var exit = FastLB.Commands.CommandLine.Invoke(arguments, TextWriter.Null, error, (_, plan, _) =>
+        var exit = FastLbCommandLine.Invoke(arguments, TextWriter.Null, error, (_, plan, _) =>
         {
             served = plan;
             return 77;
@@ -172,7 +175,7 @@ public sealed class CommandLineTests : IDisposable
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
-        var exit = FastLB.Commands.CommandLine.Invoke(arguments, output, error, (_, _, _) => throw new InvalidOperationException("nothing should be served"));
+        var exit = FastLbCommandLine.Invoke(arguments, output, error, (_, _, _) => throw new InvalidOperationException("nothing should be served"));
         return (exit, output.ToString(), error.ToString());
     }
 

@@ -40,8 +40,27 @@ public class ProgramProcessTests
         var (exit, _, error) = await program.EndAsync();
 
         Assert.Equal(1, exit);
-        Assert.Contains($"cannot serve the admin API on 127.0.0.1:{worker.Port}: the address is in use", error, StringComparison.Ordinal);
-        Assert.Contains($"127.0.0.1:{worker.Port} is in use: process {worker.Id} (dotnet) listens there already", error, StringComparison.Ordinal);
+        Assert.Contains(
+            $"the admin API: cannot listen on 127.0.0.1:{worker.Port}: process {worker.Id} (dotnet) listens there already; stop it or choose another port",
+            error,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_client_address_in_use_ends_the_start_with_1_and_says_who_uses_it()
+    {
+        await using var worker = await ProgramProcess.StartDemoWorkerAsync();
+        await using var program = ProgramProcess.Start(
+            worker.Port,
+            ["run", "--listen", $"127.0.0.1:{worker.Port}", "--admin", "none", "--", "sleep", "1000"]);
+
+        var (exit, _, error) = await program.EndAsync();
+
+        Assert.Equal(1, exit);
+        Assert.Contains(
+            $"cannot listen on 127.0.0.1:{worker.Port}: process {worker.Id} (dotnet) listens there already; stop it or choose another port",
+            error,
+            StringComparison.Ordinal);
     }
 
     [Fact]
