@@ -28,7 +28,7 @@ internal sealed class FastLbUnderTest : IAsyncDisposable
     /// Starts with this configuration, in which ADMIN and LISTEN, or LISTEN0 and LISTEN1, stand for free addresses, and DEMO for
     /// the command of the built-in demo worker.
     /// </summary>
-    public static async Task<FastLbUnderTest> Start(string yaml)
+    public static async Task<FastLbUnderTest> Start(string yaml, bool waitUntilReady = true)
     {
         var fastlb = new FastLbUnderTest();
         yaml = yaml.Replace("ADMIN", $"127.0.0.1:{fastlb._adminPort}", StringComparison.Ordinal)
@@ -39,7 +39,7 @@ internal sealed class FastLbUnderTest : IAsyncDisposable
         var file = Path.Combine(fastlb._directory.FullName, "fastlb.yaml");
         await File.WriteAllTextAsync(file, yaml);
         fastlb.Program = RunningProgram.Start("dotnet", [Repository.FastLbAssembly, "run", "-c", file]);
-        await fastlb.Ready();
+        await (waitUntilReady ? fastlb.Ready() : fastlb.Answers(HttpStatusCode.ServiceUnavailable, HttpStatusCode.OK));
         var status = await fastlb.Status();
         fastlb.Port = IPEndPoint.Parse((string)status["listeners"]![0]!["bind"]!).Port;
         return fastlb;
@@ -55,22 +55,30 @@ internal sealed class FastLbUnderTest : IAsyncDisposable
     public async Task<IReadOnlyList<JsonNode>> Workers() =>
         [.. (await Status())["pools"]![0]!["workers"]!.AsArray().Select(w => w!).OrderBy(w => (int)w["slot"]!)];
 
-    public Task Ready() => Eventually.True(
+    /// <summary>All workers of all pools are ready.</summary>
+    public async Task Ready()
+    {
+        await Answers(HttpStatusCode.OK);
+        await Eventually.True(
+            async () => (await Workers()).All(w => (string)w["state"]! == "ready"), "all workers are ready", () => Program.Errors);
+    }
+
+    private Task Answers(params HttpStatusCode[] expected) => Eventually.True(
         async () =>
         {
             Assert.False(Program.HasExited, $"fastlb ended:\n{Program.Errors}");
             try
             {
                 using var answer = await s_http.GetAsync(Admin("/healthz"));
-                return answer.StatusCode == HttpStatusCode.OK
-                    && (await Workers()).All(w => (string)w["state"]! == "ready");
+                return expected.Contains(answer.StatusCode);
             }
             catch (HttpRequestException)
             {
                 return false;
             }
         },
-        $"all workers are ready; the log so far:\n{Program.Errors}");
+        "the admin API says that the pools have workers",
+        () => Program.Errors);
 
     /// <summary>Resident memory in kilobytes.</summary>
     public long ResidentKilobytes()
