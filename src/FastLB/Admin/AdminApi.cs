@@ -63,8 +63,14 @@ internal sealed class AdminApi : IAsyncDisposable
         string[] reading = [HttpMethods.Get, HttpMethods.Head];
         application.MapMethods("/", reading, () => TypedResults.Text(Hint));
         application.MapMethods("/healthz", reading, () => Health(getStatus()));
-        application.MapMethods("/status", reading, () => TypedResults.Json(getStatus(), StatusJson.Default.ServerStatus));
-        application.MapMethods("/metrics", reading, () => TypedResults.Text(MetricsText.Render(getStatus()), MetricsText.ContentType, Encoding.UTF8));
+        application.MapMethods(
+            "/status",
+            reading,
+            () => TypedResults.Json(getStatus(), StatusJson.Default.ServerStatus));
+        application.MapMethods(
+            "/metrics",
+            reading,
+            () => TypedResults.Text(MetricsText.Render(getStatus()), MetricsText.ContentType, Encoding.UTF8));
         application.MapFallback(() => TypedResults.Text($"There is nothing here.\n{Hint}", statusCode: StatusCodes.Status404NotFound));
         await application.StartAsync();
         return new AdminApi(application, (socket.LocalEndPoint as UnixDomainSocketEndPoint)?.ToString());
@@ -92,7 +98,9 @@ internal sealed class AdminApi : IAsyncDisposable
         var without = status.Pools.Where(p => !p.Workers.Any(w => w.State == WorkerStatus.Ready)).Select(p => p.Name).ToArray();
         return without.Length == 0
             ? TypedResults.Text("ok: every pool has a ready worker\n")
-            : TypedResults.Text($"no worker is ready in pool {string.Join(", ", without)}\n", statusCode: StatusCodes.Status503ServiceUnavailable);
+            : TypedResults.Text(
+                $"no worker is ready in pool {string.Join(", ", without)}\n",
+                statusCode: StatusCodes.Status503ServiceUnavailable);
     }
 
     /// <summary>Leaves SIGTERM and SIGINT to the command, which drains before it stops.</summary>

@@ -38,7 +38,9 @@ internal static class AdminSocket
     }
 
     public static EndPoint ToEndPoint(Endpoint endpoint) =>
-        endpoint.IsUnix ? new UnixDomainSocketEndPoint(endpoint.UnixPath) : new IPEndPoint(endpoint.Address, endpoint.Port);
+        endpoint.IsUnix
+            ? new UnixDomainSocketEndPoint(endpoint.UnixPath)
+            : new IPEndPoint(endpoint.Address, endpoint.Port);
 
     private static bool IsAnswered(Endpoint endpoint)
     {

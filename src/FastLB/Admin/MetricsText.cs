@@ -48,7 +48,10 @@ internal static class MetricsText
             text.Sample(count, ("class", statusClass));
         }
 
-        text.Begin("fastlb_errors_total", "counter", "Requests that ended other than by a worker's whole answer, by cause.");
+        text.Begin(
+            "fastlb_errors_total",
+            "counter",
+            "Requests that ended other than by a worker's whole answer, by cause.");
         foreach (var (cause, count) in totals.Errors)
         {
             text.Sample(count, ("cause", cause));
@@ -58,9 +61,17 @@ internal static class MetricsText
     private static void RenderLoops(Exposition text, IReadOnlyList<LoopStatus> loops)
     {
         Render("fastlb_loop_connections", "gauge", "Client connections that are open on a loop.", l => l.Connections);
-        Render("fastlb_loop_upstream_connections", "gauge", "Worker connections that are open on a loop, idle ones included.", l => l.UpstreamConnections);
+        Render(
+            "fastlb_loop_upstream_connections",
+            "gauge",
+            "Worker connections that are open on a loop, idle ones included.",
+            l => l.UpstreamConnections);
         Render("fastlb_loop_requests_total", "counter", "Requests and tunnels that a loop began.", l => l.Requests);
-        Render("fastlb_loop_allocated_bytes_total", "counter", "Managed memory that a loop's thread allocated.", l => l.AllocatedBytes);
+        Render(
+            "fastlb_loop_allocated_bytes_total",
+            "counter",
+            "Managed memory that a loop's thread allocated.",
+            l => l.AllocatedBytes);
         Render("fastlb_loop_buffers_rented", "gauge", "Buffers that are in use on a loop.", l => l.BuffersRented);
 
         void Render(string name, string type, string help, Func<LoopStatus, long> value)
@@ -93,7 +104,10 @@ internal static class MetricsText
             text.Sample(pool.Requests, ("pool", pool.Name));
         }
 
-        text.Begin("fastlb_pool_errors_total", "counter", "Requests to a pool that ended other than by a worker's whole answer, by cause.");
+        text.Begin(
+            "fastlb_pool_errors_total",
+            "counter",
+            "Requests to a pool that ended other than by a worker's whole answer, by cause.");
         foreach (var pool in pools)
         {
             foreach (var (cause, count) in pool.Errors)
@@ -114,12 +128,32 @@ internal static class MetricsText
 
     private static void RenderWorkers(Exposition text, IReadOnlyList<PoolStatus> pools)
     {
-        Render("fastlb_worker_ready", "gauge", "1 when a worker takes new requests.", w => w.State == WorkerStatus.Ready ? 1 : 0);
-        Render("fastlb_worker_in_flight", "gauge", "Requests and tunnels at a worker that have not ended.", w => w.InFlight);
-        Render("fastlb_worker_requests_total", "counter", "Requests and tunnels that a worker's process was sent.", w => w.Requests);
-        Render("fastlb_worker_failures_total", "counter", "Of those, the ones that the worker failed.", w => w.Failures);
+        Render(
+            "fastlb_worker_ready",
+            "gauge",
+            "1 when a worker takes new requests.",
+            w => w.State == WorkerStatus.Ready ? 1 : 0);
+        Render(
+            "fastlb_worker_in_flight",
+            "gauge",
+            "Requests and tunnels at a worker that have not ended.",
+            w => w.InFlight);
+        Render(
+            "fastlb_worker_requests_total",
+            "counter",
+            "Requests and tunnels that a worker's process was sent.",
+            w => w.Requests);
+        Render(
+            "fastlb_worker_failures_total",
+            "counter",
+            "Of those, the ones that the worker failed.",
+            w => w.Failures);
         Render("fastlb_worker_generation", "gauge", "How many processes the slot has had.", w => w.Generation);
-        Render("fastlb_worker_restarts_total", "counter", "How often the slot's process was replaced.", w => w.Restarts);
+        Render(
+            "fastlb_worker_restarts_total",
+            "counter",
+            "How often the slot's process was replaced.",
+            w => w.Restarts);
 
         void Render(string name, string type, string help, Func<WorkerStatus, long> value)
         {
@@ -129,7 +163,10 @@ internal static class MetricsText
                 // A slot may hold two processes while one replaces the other, and a series may appear only once.
                 foreach (var worker in pool.Workers.GroupBy(w => w.Slot).Select(slot => slot.MaxBy(w => (w.State == WorkerStatus.Ready, w.Generation))!))
                 {
-                    text.Sample(value(worker), ("pool", pool.Name), ("slot", worker.Slot.ToString(CultureInfo.InvariantCulture)));
+                    text.Sample(
+                        value(worker),
+                        ("pool", pool.Name),
+                        ("slot", worker.Slot.ToString(CultureInfo.InvariantCulture)));
                 }
             }
         }

@@ -9,10 +9,16 @@ internal static class StatusTable
     public static string Render(ServerStatus status)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"FastLB {status.Version}, pid {status.Pid}, up {Uptime(status.UptimeSeconds)}, engine {status.Engine} ({status.EngineReason})");
+        text.Append(
+            CultureInfo.InvariantCulture,
+            $"FastLB {status.Version}, pid {status.Pid}, up {Uptime(status.UptimeSeconds)}, engine {status.Engine} ({status.EngineReason})");
         text.AppendLine(status.Draining ? ", DRAINING" : "");
-        text.Append(CultureInfo.InvariantCulture, $"{Count(status.Totals.Requests)} requests, {Count(status.Totals.ConnectionsOpen)} connections open of {Count(status.Totals.ConnectionsAccepted)} accepted, ");
-        text.AppendLine(CultureInfo.InvariantCulture, $"{Bytes(status.Totals.BytesFromClients)} in, {Bytes(status.Totals.BytesToClients)} out");
+        text.Append(
+            CultureInfo.InvariantCulture,
+            $"{Count(status.Totals.Requests)} requests, {Count(status.Totals.ConnectionsOpen)} connections open of {Count(status.Totals.ConnectionsAccepted)} accepted, ");
+        text.AppendLine(
+            CultureInfo.InvariantCulture,
+            $"{Bytes(status.Totals.BytesFromClients)} in, {Bytes(status.Totals.BytesToClients)} out");
         AppendCounts(text, "answers", status.Totals.Responses);
         AppendCounts(text, "errors", status.Totals.Errors);
 
@@ -25,7 +31,9 @@ internal static class StatusTable
         foreach (var pool in status.Pools)
         {
             text.AppendLine();
-            text.Append(CultureInfo.InvariantCulture, $"pool {pool.Name}: {pool.Strategy}, {(pool.Sticky is null ? "not sticky" : $"sticky by cookie {pool.Sticky}")}, {Count(pool.Requests)} requests");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"pool {pool.Name}: {pool.Strategy}, {(pool.Sticky is null ? "not sticky" : $"sticky by cookie {pool.Sticky}")}, {Count(pool.Requests)} requests");
             text.AppendLine();
             AppendCounts(text, "errors", pool.Errors);
             AppendTable(

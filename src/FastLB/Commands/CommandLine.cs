@@ -27,7 +27,9 @@ internal static class CommandLine
     public static int Invoke(string[] arguments, TextWriter output, TextWriter error, Serve? serve = null)
     {
         // A word that starts with @ is a word, not the name of a file with more words.
-        var parsed = CreateRoot(serve ?? Foreground.Run).Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        var parsed = CreateRoot(serve ?? Foreground.Run).Parse(
+            arguments,
+            new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0)
         {
             WriteMistakes(parsed, error);
@@ -64,7 +66,9 @@ internal static class CommandLine
             ["check"] = CheckCommand.Examples,
             ["status"] = StatusCommand.Examples,
         };
-        var teachingHelp = new HelpWithExamples(plainHelp, command => examples.GetValueOrDefault(command.Name, Examples));
+        var teachingHelp = new HelpWithExamples(
+            plainHelp,
+            command => examples.GetValueOrDefault(command.Name, Examples));
         help.Action = teachingHelp;
         root.SetAction(teachingHelp.Invoke);
         return root;

@@ -34,7 +34,13 @@ internal static class Foreground
         }
     }
 
-    private static async Task RunAsync(Settings settings, LogProvider logs, ILoggerFactory factory, Signals signals, ILogger log, Action? started)
+    private static async Task RunAsync(
+        Settings settings,
+        LogProvider logs,
+        ILoggerFactory factory,
+        Signals signals,
+        ILogger log,
+        Action? started)
     {
         using var adminSocket = settings.AdminBind is { } bind ? AdminSocket.Open(bind) : null;
         await using var server = Server.Start(settings, factory);

@@ -6,7 +6,11 @@ namespace FastLB.Commands;
 /// <summary>What a command line asks to run, or every reason why it cannot be run.</summary>
 /// <param name="Settings">Null when there are mistakes.</param>
 /// <param name="Errors">Whole sentences or <c>file:line:column: ...</c>, ready to be printed.</param>
-internal sealed record Plan(Settings? Settings, IReadOnlyList<string> Errors, IReadOnlyList<string> Warnings, LogFormat LogFormat)
+internal sealed record Plan(
+    Settings? Settings,
+    IReadOnlyList<string> Errors,
+    IReadOnlyList<string> Warnings,
+    LogFormat LogFormat)
 {
     public static Plan Refused(params string[] errors) => new(null, errors, [], LogFormat.Text);
 

@@ -51,7 +51,11 @@ internal static class RunCommand
         return command;
     }
 
-    private static Plan MakePlan(ParseResult parsed, Option<string?> file, Argument<string[]> workerCommand, ServeOptions options)
+    private static Plan MakePlan(
+        ParseResult parsed,
+        Option<string?> file,
+        Argument<string[]> workerCommand,
+        ServeOptions options)
     {
         var command = parsed.GetValue(workerCommand) ?? [];
         if (UnknownOption(parsed, workerCommand) is { } unknown)

@@ -17,14 +17,42 @@ internal sealed class ServeOptions
     public const string DefaultListen = "127.0.0.1:8000";
     public const string DefaultAdmin = "127.0.0.1:8001";
 
-    private readonly Option<string> _listen = Text("--listen", "address", "Where clients connect: host:port, [v6]:port or unix:/path.", DefaultListen);
-    private readonly Option<string> _admin = Text("--admin", "address", "Where status and metrics are served; 'none' switches it off.", DefaultAdmin);
+    private readonly Option<string> _listen = Text(
+        "--listen",
+        "address",
+        "Where clients connect: host:port, [v6]:port or unix:/path.",
+        DefaultListen);
+    private readonly Option<string> _admin = Text(
+        "--admin",
+        "address",
+        "Where status and metrics are served; 'none' switches it off.",
+        DefaultAdmin);
     private readonly Option<string> _instances;
-    private readonly Option<string> _strategy = Text("--strategy", "name", "How a worker is chosen: two-choices (the less busy of two random ones) or round-robin.", "two-choices");
-    private readonly Option<string> _logFormat = Text("--log-format", "format", "The log on stderr: text or json.", "text");
-    private readonly Option<string> _transport = Text("--transport", "kind", "What PORT is for the workers: tcp (a port) or unix (the path of a socket; less CPU).", "tcp");
-    private readonly Option<string> _loops = Text("--loops", "number", "Threads that move the bytes, one pinned to each core: auto or 1 to 256.", "auto");
-    private readonly Option<string> _engine = Text("--engine", "name", "The kernel interface that moves the bytes: auto, epoll or io-uring.", "auto");
+    private readonly Option<string> _strategy = Text(
+        "--strategy",
+        "name",
+        "How a worker is chosen: two-choices (the less busy of two random ones) or round-robin.",
+        "two-choices");
+    private readonly Option<string> _logFormat = Text(
+        "--log-format",
+        "format",
+        "The log on stderr: text or json.",
+        "text");
+    private readonly Option<string> _transport = Text(
+        "--transport",
+        "kind",
+        "What PORT is for the workers: tcp (a port) or unix (the path of a socket; less CPU).",
+        "tcp");
+    private readonly Option<string> _loops = Text(
+        "--loops",
+        "number",
+        "Threads that move the bytes, one pinned to each core: auto or 1 to 256.",
+        "auto");
+    private readonly Option<string> _engine = Text(
+        "--engine",
+        "name",
+        "The kernel interface that moves the bytes: auto, epoll or io-uring.",
+        "auto");
     private readonly Option<string?> _directory = new("--directory") { HelpName = "path", Description = "Where the processes start. Default: here." };
     private readonly Option<string?> _sticky = new("--sticky")
     {
@@ -37,7 +65,11 @@ internal sealed class ServeOptions
     /// <param name="isDemo">The demo has a fixed program, so it needs fewer.</param>
     public ServeOptions(Command command, bool isDemo)
     {
-        _instances = Text("--instances", "number", $"Processes: 1 to {RunReader.MaxInstances}, or max for one per core.", isDemo ? "cores, at least 2" : "max");
+        _instances = Text(
+            "--instances",
+            "number",
+            $"Processes: 1 to {RunReader.MaxInstances}, or max for one per core.",
+            isDemo ? "cores, at least 2" : "max");
         Option[] options = isDemo
             ? [_listen, _admin, _instances, _strategy, _sticky, _logFormat]
             : [_listen, _admin, _instances, _strategy, _sticky, _transport, _directory, _loops, _engine, _logFormat];
@@ -88,10 +120,21 @@ internal sealed class ServeOptions
         var pool = new PoolSettings
         {
             Name = poolName,
-            Strategy = Word(parsed, _strategy, errors, ("two-choices", StrategyKind.TwoChoices), ("round-robin", StrategyKind.RoundRobin)),
+            Strategy = Word(
+                parsed,
+                _strategy,
+                errors,
+                ("two-choices", StrategyKind.TwoChoices),
+                ("round-robin", StrategyKind.RoundRobin)),
             Sticky = ReadSticky(parsed, errors),
         };
-        var engine = Word(parsed, _engine, errors, ("auto", EngineChoice.Auto), ("epoll", EngineChoice.Epoll), ("io-uring", EngineChoice.IoUring));
+        var engine = Word(
+            parsed,
+            _engine,
+            errors,
+            ("auto", EngineChoice.Auto),
+            ("epoll", EngineChoice.Epoll),
+            ("io-uring", EngineChoice.IoUring));
         var loops = Number(parsed, _loops, 1, SettingsReader.MaxLoops, "auto", 0, errors);
         var logFormat = ReadLogFormat(parsed, errors);
         if (errors.Count > 0)
@@ -162,7 +205,14 @@ internal sealed class ServeOptions
         return new StickySettings(name, null);
     }
 
-    private static int Number(ParseResult parsed, Option<string> option, int min, int max, string word, int wordValue, List<string> errors)
+    private static int Number(
+        ParseResult parsed,
+        Option<string> option,
+        int min,
+        int max,
+        string word,
+        int wordValue,
+        List<string> errors)
     {
         // As in Word below: an option that this command does not have has its default.
         if (parsed.GetResult(option) is null)
@@ -178,7 +228,11 @@ internal sealed class ServeOptions
         return number;
     }
 
-    private static T Word<T>(ParseResult parsed, Option<string> option, List<string> errors, params ReadOnlySpan<(string Word, T Value)> choices)
+    private static T Word<T>(
+        ParseResult parsed,
+        Option<string> option,
+        List<string> errors,
+        params ReadOnlySpan<(string Word, T Value)> choices)
     {
         // An option that this command does not have was not given: its default is the first choice.
         var text = parsed.GetResult(option) is null ? choices[0].Word : parsed.GetRequiredValue(option);

@@ -55,7 +55,9 @@ internal sealed class Signals : IDisposable
         switch (Interlocked.Increment(ref _stops))
         {
             case 1:
-                _log.LogInformation("{Signal}: what runs is finished, then FastLB stops; once more stops at once", NameOf(context));
+                _log.LogInformation(
+                    "{Signal}: what runs is finished, then FastLB stops; once more stops at once",
+                    NameOf(context));
                 _stopWanted.TrySetResult();
                 break;
             case 2:

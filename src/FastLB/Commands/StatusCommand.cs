@@ -82,7 +82,10 @@ internal static class StatusCommand
             UseProxy = false,
             ConnectCallback = async (_, cancellation) =>
             {
-                var socket = new Socket(endpoint.IsUnix ? AddressFamily.Unix : endpoint.Address.AddressFamily, SocketType.Stream, ProtocolType.Unspecified);
+                var socket = new Socket(
+                    endpoint.IsUnix ? AddressFamily.Unix : endpoint.Address.AddressFamily,
+                    SocketType.Stream,
+                    ProtocolType.Unspecified);
                 try
                 {
                     await socket.ConnectAsync(AdminSocket.ToEndPoint(endpoint), cancellation);

@@ -30,7 +30,10 @@ internal static class HostNames
 internal static class Address
 {
     /// <summary>An address to listen on. The port is part of what people are told, so it cannot be left to the kernel.</summary>
-    public static bool TryParseBind(string text, [NotNullWhen(true)] out Endpoint? endpoint, [NotNullWhen(false)] out string? problem)
+    public static bool TryParseBind(
+        string text,
+        [NotNullWhen(true)] out Endpoint? endpoint,
+        [NotNullWhen(false)] out string? problem)
     {
         if (Endpoint.TryParse(text, out endpoint, out problem))
         {

@@ -12,7 +12,9 @@ internal static class ConfigurationFile
     /// <summary>A configuration larger than this is not one. It bounds what a wrong path can cost.</summary>
     public const int MaxBytes = 1024 * 1024;
 
-    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    private static readonly UTF8Encoding StrictUtf8 = new(
+        encoderShouldEmitUTF8Identifier: false,
+        throwOnInvalidBytes: true);
 
     /// <summary>Reads the file at <paramref name="path"/>; mistakes name it as it was written there.</summary>
     public static ConfigurationResult Load(string path, HostResolver? resolveHost = null)
@@ -58,7 +60,11 @@ internal static class ConfigurationFile
     }
 
     /// <summary>Reads a configuration from memory. Relative directories start at <paramref name="directory"/>.</summary>
-    public static ConfigurationResult Parse(string text, string fileName, string directory, HostResolver? resolveHost = null) =>
+    public static ConfigurationResult Parse(
+        string text,
+        string fileName,
+        string directory,
+        HostResolver? resolveHost = null) =>
         Parse(text, directory, new Mistakes(fileName), resolveHost ?? HostNames.Resolve);
 
     private static ConfigurationResult Parse(string text, string directory, Mistakes mistakes, HostResolver resolveHost)
@@ -110,4 +116,7 @@ internal static class ConfigurationFile
 }
 
 /// <summary>What reading a configuration came to: settings and perhaps warnings, or at least one error and no settings.</summary>
-internal sealed record ConfigurationResult(Settings? Settings, IReadOnlyList<Mistake> Errors, IReadOnlyList<Mistake> Warnings);
+internal sealed record ConfigurationResult(
+    Settings? Settings,
+    IReadOnlyList<Mistake> Errors,
+    IReadOnlyList<Mistake> Warnings);

@@ -38,7 +38,9 @@ internal sealed class CrossChecks(
         {
             if (!bound.TryAdd(bind.Endpoint, bind.At.Line))
             {
-                mistakes.Error(bind.At, $"bind: {bind.Endpoint} is the address of the listener in line {bound[bind.Endpoint]} already");
+                mistakes.Error(
+                    bind.At,
+                    $"bind: {bind.Endpoint} is the address of the listener in line {bound[bind.Endpoint]} already");
             }
         }
 
@@ -56,7 +58,9 @@ internal sealed class CrossChecks(
             var listener = listeners.Select(l => l.Bind).FirstOrDefault(b => b is not null && Reaches(worker.Endpoint, b.Endpoint));
             if (listener is not null)
             {
-                mistakes.Error(worker.At, $"workers: {worker.Endpoint} is FastLB's own listener (line {listener.At.Line}); requests would go round for ever");
+                mistakes.Error(
+                    worker.At,
+                    $"workers: {worker.Endpoint} is FastLB's own listener (line {listener.At.Line}); requests would go round for ever");
             }
         }
     }
@@ -79,7 +83,9 @@ internal sealed class CrossChecks(
     {
         foreach (var pool in pools.Where(p => p.Sticky is not null && ListenersOf(p).Any() && ListenersOf(p).All(l => l.Protocol == ListenerProtocol.Tcp)))
         {
-            mistakes.Error(pool.Sticky!, $"sticky: pool '{pool.Name.Text}' has only tcp listeners, and TCP knows no cookies");
+            mistakes.Error(
+                pool.Sticky!,
+                $"sticky: pool '{pool.Name.Text}' has only tcp listeners, and TCP knows no cookies");
         }
     }
 

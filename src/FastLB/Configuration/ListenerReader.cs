@@ -39,18 +39,27 @@ internal sealed class ListenerReader(Mistakes mistakes)
         {
             if (listener.FindKey("routes") is { } misplaced)
             {
-                mistakes.Error(misplaced, $"{listener.Name} has protocol tcp, where there is nothing to route by; write a single 'pool'");
+                mistakes.Error(
+                    misplaced,
+                    $"{listener.Name} has protocol tcp, where there is nothing to route by; write a single 'pool'");
             }
 
             if (listener.FindKey("limits") is { } pointless)
             {
-                mistakes.Error(pointless, $"{listener.Name} has protocol tcp, where there are no heads to limit; remove 'limits'");
+                mistakes.Error(
+                    pointless,
+                    $"{listener.Name} has protocol tcp, where there are no heads to limit; remove 'limits'");
             }
         }
 
         // Everything is read whatever was wrong before it, so that all mistakes are found.
         var rules = ReadRules(listener, protocol);
-        var ownTimeouts = OverridesReader.ReadTimeouts(listener, timeouts, OverridesReader.OfListener, "in a pool's timeouts", mistakes);
+        var ownTimeouts = OverridesReader.ReadTimeouts(
+            listener,
+            timeouts,
+            OverridesReader.OfListener,
+            "in a pool's timeouts",
+            mistakes);
         var ownLimits = OverridesReader.ReadLimits(listener, limits, mistakes);
         var settings = bind is null || rules.Count == 0 ? null : new ListenerSettings
         {
@@ -67,7 +76,9 @@ internal sealed class ListenerReader(Mistakes mistakes)
     {
         if (listener.Find("bind") is null)
         {
-            mistakes.Error(listener.Node, $"'bind' is missing in {listener.Name}; write an address like 127.0.0.1:8000");
+            mistakes.Error(
+                listener.Node,
+                $"'bind' is missing in {listener.Name}; write an address like 127.0.0.1:8000");
             return null;
         }
 
@@ -90,12 +101,16 @@ internal sealed class ListenerReader(Mistakes mistakes)
         var routes = listener.FindKey("routes");
         if (listener.FindKey("pool") is { } single && routes is not null && protocol == ListenerProtocol.Http)
         {
-            mistakes.Error(single, $"{listener.Name} has both 'pool' and 'routes'; a last route without host and path is the pool for the rest");
+            mistakes.Error(
+                single,
+                $"{listener.Name} has both 'pool' and 'routes'; a last route without host and path is the pool for the rest");
         }
 
         if (listener.Find("pool") is null && (routes is null || protocol == ListenerProtocol.Tcp))
         {
-            mistakes.Error(listener.Node, $"'pool' is missing in {listener.Name}; write the name of the pool that answers");
+            mistakes.Error(
+                listener.Node,
+                $"'pool' is missing in {listener.Name}; write the name of the pool that answers");
         }
 
         var rules = new List<RouteRule>();

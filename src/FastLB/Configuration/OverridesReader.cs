@@ -25,7 +25,12 @@ internal static class OverridesReader
     /// <summary>Those of <paramref name="parent"/>, changed by what the section says.</summary>
     /// <param name="allowed">The keys that mean something in this section.</param>
     /// <param name="elsewhere">Where the other keys belong, for the message.</param>
-    public static Timeouts ReadTimeouts(Section section, Timeouts parent, string[] allowed, string elsewhere, Mistakes mistakes)
+    public static Timeouts ReadTimeouts(
+        Section section,
+        Timeouts parent,
+        string[] allowed,
+        string elsewhere,
+        Mistakes mistakes)
     {
         if (section.Find("timeouts") is not { } node ||
             Section.Open(node, NameOf("timeouts", section), TimeoutKeys, mistakes) is not { } timeouts)
@@ -37,7 +42,9 @@ internal static class OverridesReader
         {
             if (timeouts.FindKey(key) is { } misplaced)
             {
-                mistakes.Error(misplaced, $"'{key}' has no meaning in {timeouts.Name}; it belongs {(key == "drain" ? "at the top of the file" : elsewhere)}");
+                mistakes.Error(
+                    misplaced,
+                    $"'{key}' has no meaning in {timeouts.Name}; it belongs {(key == "drain" ? "at the top of the file" : elsewhere)}");
             }
         }
 
@@ -67,7 +74,9 @@ internal static class OverridesReader
         var target = (int?)limits.Bytes("target", 64, 60 * 1024);
         if (target > head)
         {
-            mistakes.Error(limits.Find("target")!, $"target: {ByteSize.Text(target.Value)} is more than the whole head may have ({ByteSize.Text(head)})");
+            mistakes.Error(
+                limits.Find("target")!,
+                $"target: {ByteSize.Text(target.Value)} is more than the whole head may have ({ByteSize.Text(head)})");
         }
 
         return new HttpLimits

@@ -37,7 +37,9 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
     {
         if (!IsName(name.Text))
         {
-            mistakes.Error(name, $"'{name.Text}' is not a pool name; letters, digits, '-', '_' and '.' are allowed, at most {MaxNameLength}");
+            mistakes.Error(
+                name,
+                $"'{name.Text}' is not a pool name; letters, digits, '-', '_' and '.' are allowed, at most {MaxNameLength}");
         }
 
         if (Section.Open(node, $"pool '{name.Text}'", Keys, mistakes) is not { } pool)
@@ -53,7 +55,9 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
         }
         else if (pool.Find("run") is null && pool.Find("workers") is null)
         {
-            mistakes.Error(name, $"{pool.Name} has no workers; write 'run' (FastLB runs them) or 'workers' (FastLB only reaches them)");
+            mistakes.Error(
+                name,
+                $"{pool.Name} has no workers; write 'run' (FastLB runs them) or 'workers' (FastLB only reaches them)");
         }
 
         var (reached, places) = ReadWorkers(pool);
@@ -62,13 +66,23 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
             Name = name.Text,
             Strategy = pool.Choice("strategy", ("two-choices", StrategyKind.TwoChoices), ("round-robin", StrategyKind.RoundRobin)) ?? StrategyKind.TwoChoices,
             Sticky = ReadSticky(pool),
-            Timeouts = OverridesReader.ReadTimeouts(pool, timeouts, OverridesReader.OfPool, "in a listener's timeouts", mistakes),
+            Timeouts = OverridesReader.ReadTimeouts(
+                pool,
+                timeouts,
+                OverridesReader.OfPool,
+                "in a listener's timeouts",
+                mistakes),
             Reached = reached,
         };
         var runSettings = pool.Find("run") is { } runNode
             ? new RunReader(mistakes, baseDirectory).Read(runNode, name.Text, pool, timeouts.DrainMs)
             : null;
-        return new PoolDraft(name, settings, runSettings, settings.Sticky is null ? null : pool.FindKey("sticky"), places);
+        return new PoolDraft(
+            name,
+            settings,
+            runSettings,
+            settings.Sticky is null ? null : pool.FindKey("sticky"),
+            places);
     }
 
     private StickySettings? ReadSticky(Section pool)
@@ -99,7 +113,9 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
         if (secret is { Text.Length: < MinSecretLength })
         {
             // The secret itself is not repeated: error output ends up in build logs.
-            mistakes.Error(secret, $"secret: it has {secret.Text.Length} characters; at least {MinSecretLength} are needed ('openssl rand -hex 32' makes a good one)");
+            mistakes.Error(
+                secret,
+                $"secret: it has {secret.Text.Length} characters; at least {MinSecretLength} are needed ('openssl rand -hex 32' makes a good one)");
         }
 
         return new StickySettings(cookie?.Text ?? DefaultCookie, secret?.Text, sticky.Flag("strip") ?? true);
@@ -151,7 +167,9 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
 
             if (places.Find(p => p.Endpoint.Equals(endpoint)) is { } first)
             {
-                mistakes.Error(address, $"workers: {endpoint} stands in line {first.At.Line} already; to give it more requests write {{ address: {address.Text}, weight: 2 }}");
+                mistakes.Error(
+                    address,
+                    $"workers: {endpoint} stands in line {first.At.Line} already; to give it more requests write {{ address: {address.Text}, weight: 2 }}");
             }
 
             reached.Add(new ReachedWorker(endpoint, weight));

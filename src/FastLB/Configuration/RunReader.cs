@@ -63,7 +63,9 @@ internal sealed class RunReader(Mistakes mistakes, string baseDirectory)
                 else
                 {
                     var what = command.Count == 0 ? "the program" : "an argument";
-                    mistakes.Error(item, $"command: expected {what}, found {(item is ScalarNode { IsNothing: false } ? "an empty text" : item.Kind)}");
+                    mistakes.Error(
+                        item,
+                        $"command: expected {what}, found {(item is ScalarNode { IsNothing: false } ? "an empty text" : item.Kind)}");
                     command.Add("?");
                 }
             }
@@ -87,7 +89,9 @@ internal sealed class RunReader(Mistakes mistakes, string baseDirectory)
         var directory = Path.GetFullPath(text.Text, baseDirectory);
         if (!Directory.Exists(directory))
         {
-            mistakes.Error(text, $"directory: there is no directory {directory}; a relative one starts where the configuration file is");
+            mistakes.Error(
+                text,
+                $"directory: there is no directory {directory}; a relative one starts where the configuration file is");
         }
 
         return directory;
@@ -109,7 +113,9 @@ internal sealed class RunReader(Mistakes mistakes, string baseDirectory)
                     }
                     else if (value is not ScalarNode { IsNothing: false } text)
                     {
-                        mistakes.Error(value, $"environment: expected a text for {name.Text}, found {value.Kind}{(value is ScalarNode ? "; write \"\" for an empty one" : "")}");
+                        mistakes.Error(
+                            value,
+                            $"environment: expected a text for {name.Text}, found {value.Kind}{(value is ScalarNode ? "; write \"\" for an empty one" : "")}");
                     }
                     else
                     {
@@ -119,7 +125,9 @@ internal sealed class RunReader(Mistakes mistakes, string baseDirectory)
 
                 break;
             case var other:
-                mistakes.Error(other, $"environment: expected names with values, like {{ NODE_ENV: production }}, found {other.Kind}");
+                mistakes.Error(
+                    other,
+                    $"environment: expected names with values, like {{ NODE_ENV: production }}, found {other.Kind}");
                 break;
         }
 

@@ -59,7 +59,9 @@ internal sealed class Section
             return scalar;
         }
 
-        _mistakes.Error(value, $"{key}: expected {expected}, found {(value is ScalarNode { IsNothing: false } ? "an empty text" : value.Kind)}");
+        _mistakes.Error(
+            value,
+            $"{key}: expected {expected}, found {(value is ScalarNode { IsNothing: false } ? "an empty text" : value.Kind)}");
         return null;
     }
 

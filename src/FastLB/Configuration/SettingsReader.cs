@@ -53,7 +53,9 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
 
         if (admin.Find("bind") is null)
         {
-            mistakes.Error(top.FindKey("admin")!, "admin: 'bind' is missing; write admin: { bind: 127.0.0.1:8001 }, or remove admin");
+            mistakes.Error(
+                top.FindKey("admin")!,
+                "admin: 'bind' is missing; write admin: { bind: 127.0.0.1:8001 }, or remove admin");
             return null;
         }
 
@@ -70,7 +72,9 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
 
         if (endpoint.Address is { } address && !System.Net.IPAddress.IsLoopback(address))
         {
-            mistakes.Warning(text, $"the admin API asks for no password; whoever reaches {endpoint} can read the status");
+            mistakes.Warning(
+                text,
+                $"the admin API asks for no password; whoever reaches {endpoint} can read the status");
         }
 
         return new PlacedEndpoint(endpoint, text);
@@ -81,13 +85,17 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         var drafts = new List<PoolDraft>();
         if (top.Find("pools") is not { } node)
         {
-            mistakes.Error(top.Node, "'pools' is missing; it names who answers, like pools: { app: { run: { command: [node, server.js] } } }");
+            mistakes.Error(
+                top.Node,
+                "'pools' is missing; it names who answers, like pools: { app: { run: { command: [node, server.js] } } }");
             return drafts;
         }
 
         if (node is not MappingNode { Entries.Count: > 0 } pools)
         {
-            mistakes.Error(node, $"pools: expected a name for each pool, found {(node is MappingNode ? "nothing" : node.Kind)}");
+            mistakes.Error(
+                node,
+                $"pools: expected a name for each pool, found {(node is MappingNode ? "nothing" : node.Kind)}");
             return drafts;
         }
 
@@ -109,7 +117,9 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
     {
         if (top.Find("listeners") is null)
         {
-            mistakes.Error(top.Node, "'listeners' is missing; it says where clients connect, like listeners: [{ bind: 127.0.0.1:8000, pool: app }]");
+            mistakes.Error(
+                top.Node,
+                "'listeners' is missing; it says where clients connect, like listeners: [{ bind: 127.0.0.1:8000, pool: app }]");
             return [];
         }
 

@@ -6,7 +6,14 @@ namespace FastLB.Configuration;
 internal static class WholeNumber
 {
     /// <summary>Answers a number in the range, or a clause that says what is wrong.</summary>
-    public static bool TryParse(string text, int min, int max, string? word, int wordValue, out int number, out string problem)
+    public static bool TryParse(
+        string text,
+        int min,
+        int max,
+        string? word,
+        int wordValue,
+        out int number,
+        out string problem)
     {
         problem = "";
         number = wordValue;

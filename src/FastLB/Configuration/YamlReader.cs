@@ -67,7 +67,10 @@ internal sealed class YamlReader
         {
             // The library leaks exceptions of its own making on some malformed input, like a flow list without its end.
             var end = _parser.Current?.End ?? Mark.Empty;
-            SyntaxError((int)end.Line, (int)end.Column, "this is not YAML from here on; is a bracket or a quote left open?");
+            SyntaxError(
+                (int)end.Line,
+                (int)end.Column,
+                "this is not YAML from here on; is a bracket or a quote left open?");
         }
 
         return null;
@@ -86,7 +89,9 @@ internal sealed class YamlReader
 
         if (begin is NodeEvent { Anchor.IsEmpty: false } anchored)
         {
-            Refuse(begin, $"'&{anchored.Anchor}' defines a YAML anchor, which FastLB does not take; write the value where it is needed");
+            Refuse(
+                begin,
+                $"'&{anchored.Anchor}' defines a YAML anchor, which FastLB does not take; write the value where it is needed");
         }
 
         if (begin is NodeEvent { Tag: { IsEmpty: false, IsNonSpecific: false } tag })
@@ -104,7 +109,9 @@ internal sealed class YamlReader
 
                 return new ScalarNode(line, column, scalar.Value, isQuoted: scalar.Style != ScalarStyle.Plain);
             case AnchorAlias alias:
-                Refuse(begin, $"'*{alias.Value}' is a YAML alias, which FastLB does not take; a text that starts with * needs quotes");
+                Refuse(
+                    begin,
+                    $"'*{alias.Value}' is a YAML alias, which FastLB does not take; a text that starts with * needs quotes");
                 return new ScalarNode(line, column, $"*{alias.Value}", isQuoted: true);
             case SequenceStart:
                 return ReadSequence(new SequenceNode(line, column), depth);
@@ -139,7 +146,9 @@ internal sealed class YamlReader
             }
             else if (!linesOfKeys.TryAdd(name.Text, name.Line))
             {
-                _mistakes.Error(name, $"the key '{name.Text}' stands here a second time; the first is in line {linesOfKeys[name.Text]}");
+                _mistakes.Error(
+                    name,
+                    $"the key '{name.Text}' stands here a second time; the first is in line {linesOfKeys[name.Text]}");
             }
             else
             {
@@ -150,7 +159,10 @@ internal sealed class YamlReader
         return mapping;
     }
 
-    private void Refuse(ParsingEvent at, string text) => _mistakes.Refuse((int)at.Start.Line, (int)at.Start.Column, text);
+    private void Refuse(ParsingEvent at, string text) => _mistakes.Refuse(
+        (int)at.Start.Line,
+        (int)at.Start.Column,
+        text);
 
     /// <summary>
     /// The library places many errors at the start of the surrounding block. A tab in the indentation is the usual
@@ -179,7 +191,9 @@ internal sealed class YamlReader
         var text = message.TrimEnd('.', ' ');
         var hint = text switch
         {
-            _ when text.Contains("block mapping", StringComparison.Ordinal) || text.Contains("block collection", StringComparison.Ordinal)
+            _ when text.Contains("block mapping", StringComparison.Ordinal) || text.Contains(
+                "block collection",
+                StringComparison.Ordinal)
                 => "; is this line indented like its neighbours?",
             _ when text.Contains("invalid mapping", StringComparison.Ordinal)
                 => "; is this line indented like its neighbours, or does a text with a colon need quotes?",

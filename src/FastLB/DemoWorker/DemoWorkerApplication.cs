@@ -111,7 +111,10 @@ internal sealed class DemoWorkerApplication
     {
         if (!TryGetNumber(context.Request.Query["ms"], 0, MaxSlowMs, out var milliseconds))
         {
-            await AnswerAsync(context, StatusCodes.Status400BadRequest, $"ms is a number from 0 to {MaxSlowMs}, like /slow?ms=500");
+            await AnswerAsync(
+                context,
+                StatusCodes.Status400BadRequest,
+                $"ms is a number from 0 to {MaxSlowMs}, like /slow?ms=500");
             return;
         }
 
@@ -124,7 +127,10 @@ internal sealed class DemoWorkerApplication
     {
         if (!TryGetNumber(context.Request.RouteValues["count"] as string, 0, MaxBytes, out var count))
         {
-            await AnswerAsync(context, StatusCodes.Status400BadRequest, $"the number of bytes is from 0 to {MaxBytes}, like /bytes/1048576");
+            await AnswerAsync(
+                context,
+                StatusCodes.Status400BadRequest,
+                $"the number of bytes is from 0 to {MaxBytes}, like /bytes/1048576");
             return;
         }
 
@@ -167,7 +173,10 @@ internal sealed class DemoWorkerApplication
     {
         if (!context.WebSockets.IsWebSocketRequest)
         {
-            await AnswerAsync(context, StatusCodes.Status426UpgradeRequired, "/ws speaks WebSocket; try: npx wscat -c ws://127.0.0.1:8000/ws");
+            await AnswerAsync(
+                context,
+                StatusCodes.Status426UpgradeRequired,
+                "/ws speaks WebSocket; try: npx wscat -c ws://127.0.0.1:8000/ws");
             return;
         }
 
@@ -184,13 +193,20 @@ internal sealed class DemoWorkerApplication
                 {
                     if (socket.State == WebSocketState.CloseReceived)
                     {
-                        await socket.CloseOutputAsync(socket.CloseStatus ?? WebSocketCloseStatus.NormalClosure, socket.CloseStatusDescription, context.RequestAborted);
+                        await socket.CloseOutputAsync(
+                            socket.CloseStatus ?? WebSocketCloseStatus.NormalClosure,
+                            socket.CloseStatusDescription,
+                            context.RequestAborted);
                     }
 
                     return;
                 }
 
-                await socket.SendAsync(buffer.AsMemory(0, received.Count), received.MessageType, received.EndOfMessage, context.RequestAborted);
+                await socket.SendAsync(
+                    buffer.AsMemory(0, received.Count),
+                    received.MessageType,
+                    received.EndOfMessage,
+                    context.RequestAborted);
             }
         }
         catch (Exception failure) when (failure is WebSocketException or OperationCanceledException)
@@ -203,7 +219,10 @@ internal sealed class DemoWorkerApplication
     {
         try
         {
-            await socket.CloseOutputAsync(WebSocketCloseStatus.EndpointUnavailable, "the worker stops", CancellationToken.None);
+            await socket.CloseOutputAsync(
+                WebSocketCloseStatus.EndpointUnavailable,
+                "the worker stops",
+                CancellationToken.None);
         }
         catch (Exception failure) when (failure is WebSocketException or OperationCanceledException or ObjectDisposedException or InvalidOperationException)
         {
@@ -216,7 +235,10 @@ internal sealed class DemoWorkerApplication
     {
         if (!TryGetNumber(context.Request.Query["status"].FirstOrDefault() ?? "0", 0, 255, out var status))
         {
-            return AnswerAsync(context, StatusCodes.Status400BadRequest, "status is a number from 0 to 255, like /exit?status=3");
+            return AnswerAsync(
+                context,
+                StatusCodes.Status400BadRequest,
+                "status is a number from 0 to 255, like /exit?status=3");
         }
 
         context.Response.OnCompleted(() =>
