@@ -199,6 +199,7 @@ internal sealed partial class SimWorld
     private void Disturb()
     {
         _network.Note();
+        _loop.IsOutOfDescriptors = false;
         var worker = _workers[_chance.Next(_workers.Count)];
         switch (_chance.Next(7))
         {
@@ -229,7 +230,7 @@ internal sealed partial class SimWorld
                 _network.NowMs += _chance.Next(20_000);
                 break;
             default:
-                _loop.IsOutOfDescriptors = !_loop.IsOutOfDescriptors && _chance.Chance(0.2);
+                _loop.IsOutOfDescriptors = _chance.Chance(0.2);
                 _nextEventMs = _network.NowMs + 1 + _chance.Next(100);
                 Publish(_chance.Next(2));
                 break;

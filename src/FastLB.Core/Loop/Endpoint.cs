@@ -91,11 +91,12 @@ public sealed class Endpoint : IEquatable<Endpoint>
             return false;
         }
 
-        var bare = host.Trim('[', ']');
-        var address = bare == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(bare, out var parsed) ? parsed : null;
+        var isBracketed = host.StartsWith('[') && host.EndsWith(']');
+        var bare = isBracketed ? host[1..^1] : host;
+        var address = host == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(bare, out var parsed) ? parsed : null;
 
-        // IPAddress.TryParse also takes "1" and "0x7f.1", which nobody means as a host.
-        if (address is null || (!host.StartsWith('[') && bare != "localhost" && bare.Count(c => c == '.') != 3))
+        // IPAddress.TryParse also takes "1" and "0x7f.1", which nobody means as a host, and brackets are for IPv6 alone.
+        if (address is null || (isBracketed ? !bare.Contains(':', StringComparison.Ordinal) : host != "localhost" && host.Count(c => c == '.') != 3))
         {
             problem = $"'{host}' is not an IP address or localhost";
             return false;
