@@ -1,0 +1,235 @@
+using FastLB.Core.Balancing;
+using FastLB.Core.Http;
+using FastLB.Core.Loop;
+using FastLB.Core.Metrics;
+
+namespace FastLB.Core.Proxy;
+
+/// <summary>The answer on its way to the client, informational answers first.</summary>
+public sealed partial class HttpConnection
+{
+    // 7. The worker's bytes.
+    internal override void OnUpstreamReceived(LoopBuffer? buffer, int result)
+    {
+        if (_phase == Phase.Tunnel)
+        {
+            _relay!.OnUpstreamReceived(buffer, result);
+            AfterRelay();
+            return;
+        }
+
+        if (result <= 0)
+        {
+            OnUpstreamEnded(result);
+            return;
+        }
+
+        if (!_answer.Append(buffer!, result, Loop.Buffers))
+        {
+            Abort(Outcome.OutOfMemory);
+            return;
+        }
+
+        Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
+        PumpAnswer();
+    }
+
+    private void PumpAnswer()
+    {
+        while (_phase == Phase.Exchanging && !IsSending && _upstream is not null)
+        {
+            if (_answer.IsEmpty)
+            {
+                if (!_upstream.IsReceiving)
+                {
+                    Loop.Receive(_upstream);
+                }
+
+                return;
+            }
+
+            if (!_answerStarted)
+            {
+                if (!ReadAnswerHead())
+                {
+                    return;
+                }
+            }
+            else
+            {
+                RelayAnswerBody();
+            }
+        }
+    }
+
+    /// <summary>Acts on the next answer head. False when more bytes are needed or the exchange is over.</summary>
+    private bool ReadAnswerHead()
+    {
+        var head = Proxy.ResponseHead;
+        var source = _answer.Span;
+        var status = ResponseParser.Parse(source, _answerSeen, HttpLimits.Default, head, out _);
+        if (status == ParseStatus.Partial)
+        {
+            _answerSeen = source.Length;
+            if (_answer.MoveUp())
+            {
+                return true;
+            }
+
+            _answer.Compact(Loop.Buffers);
+            if (!_upstream!.IsReceiving)
+            {
+                Loop.Receive(_upstream);
+            }
+
+            return false;
+        }
+
+        _answerSeen = 0;
+        if (status == ParseStatus.Invalid || ResponseRules.Check(source, head, _method, out var facts) != Refusal.None
+            || (head.StatusCode == 101 && !_wantsUpgrade))
+        {
+            FailAnswer();
+            return false;
+        }
+
+        if (head.StatusCode == 101)
+        {
+            OpenTunnel(source, head, facts);
+            return false;
+        }
+
+        if (facts.IsInformational)
+        {
+            ForwardInformational(source, head, facts);
+            return true;
+        }
+
+        StartAnswer(source, head, facts);
+        return true;
+    }
+
+    private void ForwardInformational(ReadOnlySpan<byte> source, MessageHead head, in ResponseFacts facts)
+    {
+        if (head.StatusCode == 100)
+        {
+            _expectsContinue = false;
+        }
+
+        // HTTP/1.0 knows no informational answers (RFC 9110 15.2).
+        if (_clientVersion == HttpVersion.Http11)
+        {
+            _informationalSent = true;
+            var buffer = _answer.Buffer!;
+            var length = WriteAnswerHead(source, head, facts, chunked: false);
+            var start = _answer.Start + head.Length - length;
+            if (length < 0 || start < 0)
+            {
+                FailAnswer();
+                return;
+            }
+
+            Proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(start));
+            SendToClient(buffer, start, start + length);
+        }
+
+        _answer.Consume(head.Length);
+    }
+
+    // 8. The answer goes out, and its body after it.
+    private void StartAnswer(ReadOnlySpan<byte> source, MessageHead head, in ResponseFacts facts)
+    {
+        var hasOpenEnd = facts.Body.Kind is BodyKind.Chunked or BodyKind.UntilClose;
+        var chunked = hasOpenEnd && _clientVersion == HttpVersion.Http11;
+        var isEarly = !_requestBody.IsComplete;
+
+        // Without chunks only the end of the connection ends such a body. A client that is refused before its body was read, or
+        // that was never told to send one, is told not to use the connection again (RFC 9110 10.1.1, RFC 9112 9.6).
+        _closeAfter |= Proxy.IsDraining || (hasOpenEnd && !chunked) || (isEarly && (head.StatusCode >= 300 || _expectsContinue))
+            || _upstreamSendBroken;
+        var idleMs = facts.KeepAliveTimeoutSeconds < 0
+            ? UpstreamPool.DefaultIdleMs
+            : (int)Math.Min(UpstreamPool.DefaultIdleMs, (facts.KeepAliveTimeoutSeconds * 1000L) - 1000);
+        _upstreamReusable = facts.KeepsAlive && idleMs > 0 && !_upstreamSendBroken;
+        _upstream!.IdleLimitMs = Math.Max(1, idleMs);
+
+        var headNamesChunks = chunked || (_method == RequestMethod.Head && _clientVersion == HttpVersion.Http11
+            && head.Has(HeaderId.TransferEncoding));
+        var length = WriteAnswerHead(source, head, facts, headNamesChunks);
+        if (length < 0)
+        {
+            FailAnswer();
+            return;
+        }
+
+        // The head stands in the scratch memory now, so the framing of the body may be written over where it came from.
+        _answerBody = new BodyRelay(facts.Body, chunked);
+        var buffer = _answer.Buffer!;
+        var bodyStart = _answer.Start + head.Length;
+        var body = new RelayResult(RelayStatus.More, bodyStart, bodyStart, bodyStart);
+        if (!_answerBody.IsComplete && bodyStart < _answer.End)
+        {
+            body = _answerBody.Take(buffer, bodyStart, _answer.End, out _);
+        }
+
+        var start = body.SendStart - length;
+        if (body.Status == RelayStatus.Invalid || start < 0)
+        {
+            FailAnswer();
+            return;
+        }
+
+        Proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(start));
+        _answerStarted = true;
+        ReleaseKeptRequest();
+        Proxy.Metrics.CountResponse(head.StatusCode);
+        SendToClient(buffer, start, body.SendEnd);
+        _answer.Consume(body.Consumed - _answer.Start);
+        if (_answerBody.IsComplete)
+        {
+            LeaveUpstream();
+        }
+    }
+
+    /// <summary>Writes the head for the client into the scratch memory. The count of its bytes, or -1 when they do not fit.</summary>
+    private int WriteAnswerHead(ReadOnlySpan<byte> source, MessageHead head, in ResponseFacts facts, bool chunked)
+    {
+        var slot = _upstreamPool!.Worker.Slot;
+        var isLast = !facts.IsInformational || head.StatusCode == 101;
+        var rewrite = new ResponseRewrite
+        {
+            ClientVersion = _clientVersion,
+            Close = _closeAfter,
+            Chunked = chunked,
+            Upgrade = head.StatusCode == 101,
+            SetCookieLine = isLast && slot != _stickySlot && _pool!.Sticky is { } sticky ? sticky.SetLineOf(slot) : default,
+        };
+        return HeadRewriter.WriteResponse(source, head, facts, rewrite, Proxy.HeadScratch);
+    }
+
+    private void RelayAnswerBody()
+    {
+        var buffer = _answer.Buffer!;
+        var body = _answerBody.Take(buffer, _answer.Start, _answer.End, out _);
+        if (body.Status == RelayStatus.Invalid)
+        {
+            Truncate(Outcome.WorkerMalformed);
+            return;
+        }
+
+        if (body.SendStart < body.SendEnd)
+        {
+            SendToClient(buffer, body.SendStart, body.SendEnd);
+        }
+
+        _answer.Consume(body.Consumed - _answer.Start);
+        if (_answerBody.IsComplete)
+        {
+            LeaveUpstream();
+            if (!IsSending)
+            {
+                FinishRequest();
+            }
+        }
+    }
+}

@@ -1,0 +1,320 @@
+using FastLB.Core.Balancing;
+using FastLB.Core.Http;
+using FastLB.Core.Loop;
+using FastLB.Core.Metrics;
+
+namespace FastLB.Core.Proxy;
+
+/// <summary>The request on its way to a worker: what it means, who takes it, and how its bytes follow.</summary>
+public sealed partial class HttpConnection
+{
+    // 3. What the request means, where it goes, how it goes on.
+    private void BeginRequest()
+    {
+        BeginOutcome();
+        var head = Proxy.RequestHead;
+        var source = _received.Span;
+        _seen = 0;
+        _headTimed = false;
+        _clientVersion = head.Version;
+        _method = head.Method;
+        _requestBody = default;
+
+        var refusal = RequestRules.Check(source, head, Settings.Limits, out var facts);
+        if (refusal != Refusal.None)
+        {
+            Refuse(refusal);
+            return;
+        }
+
+        _clientClosesToo = facts.Connection.Close || (head.Version == HttpVersion.Http10 && !facts.Connection.KeepAlive);
+        _closeAfter = _clientClosesToo || Proxy.IsDraining || _clientEnded;
+        _expectsContinue = facts.ExpectsContinue;
+        _requestBody = new BodyRelay(facts.Body, facts.Body.Kind == BodyKind.Chunked, Settings.Limits.BodyBytes);
+
+        var host = source.Slice(facts.HostStart, facts.HostNameLength);
+        var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
+        var poolIndex = _listener!.Routes.Match(host, path);
+        if (poolIndex < 0)
+        {
+            _received.Consume(head.Length);
+            Answer(ErrorResponses.NoRoute, Outcome.NoRoute, close: false);
+            return;
+        }
+
+        _pool = Proxy.Pools[poolIndex];
+        _pool.Requests++;
+        _pool.Budget.Deposit();
+        _wantsUpgrade = IsUpgrade(source, head, facts.Connection);
+        _stickySlot = _pool.Sticky is { } sticky && head.Has(HeaderId.Cookie) ? ReadStickySlot(sticky, source, head) : -1;
+        refusal = WriteRequestHead(source, head, facts);
+        if (refusal != Refusal.None)
+        {
+            Refuse(refusal);
+            return;
+        }
+
+        if (_requestBuffer is null)
+        {
+            Answer(ErrorResponses.OutOfMemory, Outcome.OutOfMemory, close: true);
+            return;
+        }
+
+        ChooseWorker(tried: null, fresh: false);
+    }
+
+    /// <summary>
+    /// Only what is alone in its message can open a tunnel: HTTP/1.1 (RFC 9110 7.8), no body, and not h2c, by which a request
+    /// could get past a balancer that reads HTTP/1.1.
+    /// </summary>
+    private bool IsUpgrade(ReadOnlySpan<byte> source, MessageHead head, in ConnectionOptions options)
+    {
+        if (!head.Has(HeaderId.Upgrade) || !options.Upgrade || head.Version != HttpVersion.Http11 || !_requestBody.IsComplete)
+        {
+            return false;
+        }
+
+        foreach (ref readonly var line in head.Headers)
+        {
+            var value = source.Slice(line.ValueStart, line.ValueLength);
+            if (line.Id == HeaderId.Upgrade && value.Length >= 3 && System.Text.Ascii.EqualsIgnoreCase(value[..3], "h2c"u8))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private static int ReadStickySlot(StickyCookie sticky, ReadOnlySpan<byte> source, MessageHead head)
+    {
+        foreach (ref readonly var line in head.Headers)
+        {
+            if (line.Id != HeaderId.Cookie)
+            {
+                continue;
+            }
+
+            foreach (var pair in new CookiePairs(source.Slice(line.ValueStart, line.ValueLength)))
+            {
+                if (pair.Name.SequenceEqual(sticky.Name) && sticky.TryRead(pair.Value, out var slot))
+                {
+                    return slot;
+                }
+            }
+        }
+
+        return -1;
+    }
+
+    /// <summary>
+    /// Writes the head for the worker, with as much of the body as is already here, into the buffer that is sent first and
+    /// kept for a retry. Leaves that null when the pool is empty. A refusal when the body is malformed in its first bytes.
+    /// </summary>
+    private Refusal WriteRequestHead(ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts)
+    {
+        Span<byte> addressText = stackalloc byte[ClientAddress.MaxTextLength];
+        Address.TryFormat(addressText, out var addressLength);
+        var rewrite = new RequestRewrite
+        {
+            ClientAddress = addressText[..addressLength],
+            FallbackHost = _listener!.FallbackHost,
+            Upgrade = _wantsUpgrade,
+            StrippedCookie = _pool!.Sticky is { Strip: true } sticky ? sticky.Name : default,
+        };
+        if (_requestBody.IsComplete)
+        {
+            // The usual case: a small buffer of its own, and the client's large one goes back at once.
+            _requestBuffer = Loop.Buffers.TryRent(Math.Min(head.Length + LoopBuffer.DataOffset, BufferPool.LargeCapacity));
+            if (_requestBuffer is null)
+            {
+                return Refusal.None;
+            }
+
+            var target = _requestBuffer.Memory.AsSpan(LoopBuffer.DataOffset);
+            var written = HeadRewriter.WriteRequest(source, head, facts, rewrite, target);
+            _received.Consume(head.Length);
+            _requestStart = LoopBuffer.DataOffset;
+            _requestEnd = LoopBuffer.DataOffset + written;
+            _wholeRequestKept = true;
+            return written < 0 ? Refusal.HeadTooLarge : Refusal.None;
+        }
+
+        // With a body, the head is put in front of the body's first bytes where they are.
+        var length = HeadRewriter.WriteRequest(source, head, facts, rewrite, Proxy.HeadScratch);
+        if (length < 0)
+        {
+            return Refusal.HeadTooLarge;
+        }
+
+        var buffer = _received.Buffer!;
+        var bodyStart = _received.Start + head.Length;
+        var body = new RelayResult(RelayStatus.More, bodyStart, bodyStart, bodyStart);
+        if (bodyStart < _received.End)
+        {
+            body = _requestBody.Take(buffer, bodyStart, _received.End, out var refusal);
+            if (body.Status == RelayStatus.Invalid)
+            {
+                return refusal;
+            }
+        }
+
+        _requestStart = body.SendStart - length;
+        _requestEnd = body.SendEnd;
+        if (_requestStart < 0)
+        {
+            return Refusal.HeadTooLarge;
+        }
+
+        Proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(_requestStart));
+        buffer.Retain();
+        _requestBuffer = buffer;
+        _received.Consume(body.Consumed - _received.Start);
+        _wholeRequestKept = _requestBody.IsComplete;
+        return Refusal.None;
+    }
+
+    // 4. A worker, or the queue.
+    private void ChooseWorker(Worker? tried, bool fresh)
+    {
+        Invariant.That(_upstream is null, "a request is at one worker at a time");
+        if (_pool!.Pick(_stickySlot, tried) is { } chosen)
+        {
+            Attempt(chosen, fresh);
+            return;
+        }
+
+        if (!_pool.Queue.TryEnqueue(this))
+        {
+            Answer(ErrorResponses.QueueFull, Outcome.QueueFull, close: false);
+            return;
+        }
+
+        _phase = Phase.Queued;
+        Loop.Timers.Arm(this, Loop.NowMs + _pool.Timeouts.QueueMs);
+        WatchClient();
+    }
+
+    internal override void OnWorkerAvailable()
+    {
+        Invariant.That(_phase == Phase.Queued, "only a request that waits is served from the queue");
+        ChooseWorker(tried: null, fresh: true);
+    }
+
+    // 5. A connection to it: one that waited in the pool, or a new one.
+    private void Attempt(UpstreamPool chosen, bool fresh)
+    {
+        _upstreamPool = chosen;
+        chosen.Worker.Begin(Loop.Index);
+        _requestOnWire = false;
+        _upstreamSendBroken = false;
+        Loop.Timers.Arm(this, Loop.NowMs + Settings.Timeouts.BodyMs);
+        if (!fresh && chosen.TryTakeIdle(this) is { } idle)
+        {
+            _upstream = idle;
+            SendRequest();
+        }
+        else
+        {
+            _phase = Phase.Connecting;
+            _upstream = chosen.Connect(this);
+            Loop.Timers.Arm(_upstream, Loop.NowMs + _pool!.Timeouts.ConnectMs);
+        }
+
+        WatchClient();
+    }
+
+    internal override void OnUpstreamConnected(int result)
+    {
+        Invariant.That(_phase == Phase.Connecting, "a connect ends while it is awaited");
+        if (result < 0)
+        {
+            _upstreamPool!.NoteConnectFailure();
+            RetryOrAnswer(ErrorResponses.ConnectFailed, Outcome.ConnectFailed);
+            return;
+        }
+
+        _upstreamPool!.NoteConnected();
+        Loop.Receive(_upstream!);
+        SendRequest();
+    }
+
+    // 6. The request goes out, and its body after it.
+    private void SendRequest()
+    {
+        _phase = Phase.Exchanging;
+        _requestOnWire = true;
+        Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
+        _requestBuffer!.Retain();
+        _upstreamSendSeen = _requestStart;
+        Loop.Send(_upstream!, _requestBuffer, _requestStart, _requestEnd);
+    }
+
+    internal override void OnUpstreamSent(int result)
+    {
+        if (_phase == Phase.Tunnel)
+        {
+            _relay!.OnUpstreamSent(result);
+            AfterRelay();
+            return;
+        }
+
+        if (result < 0)
+        {
+            // The worker does not take the request any more; it may have answered all the same, so the answer is awaited.
+            _requestOnWire = _requestBuffer is null || _upstream!.SendPosition != _requestStart;
+            _upstreamSendBroken = true;
+            return;
+        }
+
+        if (!_wholeRequestKept)
+        {
+            ReleaseKeptRequest();
+        }
+
+        Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
+        PumpRequest();
+    }
+
+    private void PumpRequest()
+    {
+        while (_upstream is { IsSending: false } && !_upstreamSendBroken)
+        {
+            if (_requestBody.IsComplete)
+            {
+                WatchClient();
+                return;
+            }
+
+            if (_received.IsEmpty)
+            {
+                if (_clientEnded)
+                {
+                    Abort(Outcome.ClientAborted);
+                    return;
+                }
+
+                Loop.Timers.Arm(this, Loop.NowMs + Settings.Timeouts.BodyMs);
+                WatchClient();
+                return;
+            }
+
+            var buffer = _received.Buffer!;
+            var body = _requestBody.Take(buffer, _received.Start, _received.End, out var refusal);
+            if (body.Status == RelayStatus.Invalid)
+            {
+                RefuseBody(refusal);
+                return;
+            }
+
+            if (body.SendStart < body.SendEnd)
+            {
+                buffer.Retain();
+                _upstreamSendSeen = body.SendStart;
+                Loop.Send(_upstream, buffer, body.SendStart, body.SendEnd);
+            }
+
+            _received.Consume(body.Consumed - _received.Start);
+        }
+    }
+}
