@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
@@ -10,17 +9,14 @@ namespace FastLB.SystemTests.Program;
 /// </summary>
 internal sealed class ScriptedWorker : IDisposable
 {
-    private readonly TcpListener _listener;
+    private readonly SocketServer _server;
     private readonly Func<Socket, string, int, Task> _script;
     private int _requests;
 
-    public ScriptedWorker(Func<Socket, string, int, Task> script, int port = 0)
+    public ScriptedWorker(Func<Socket, string, int, Task> script)
     {
         _script = script;
-        _listener = new TcpListener(IPAddress.Loopback, port);
-        _listener.Start();
-        Address = $"127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}";
-        _ = AcceptAll();
+        _server = new SocketServer(Serve);
     }
 
     /// <summary>A worker that always answers with these bytes, and keeps its connection or closes it.</summary>
@@ -36,7 +32,7 @@ internal sealed class ScriptedWorker : IDisposable
     {
     }
 
-    public string Address { get; }
+    public string Address => _server.Address;
 
     /// <summary>Requests whose heads came here.</summary>
     public int Requests => Volatile.Read(ref _requests);
@@ -44,43 +40,14 @@ internal sealed class ScriptedWorker : IDisposable
     public static Task Answer(Socket socket, string text) =>
         socket.SendAsync(Encoding.Latin1.GetBytes($"HTTP/1.1 200 OK\r\nContent-Length: {text.Length}\r\n\r\n{text}"));
 
-    public static void Reset(Socket socket)
-    {
-        socket.LingerState = new LingerOption(true, 0);
-        socket.Close();
-    }
-
-    public void Dispose() => _listener.Dispose();
-
-    private async Task AcceptAll()
-    {
-        try
-        {
-            while (true)
-            {
-                _ = Serve(await _listener.AcceptSocketAsync());
-            }
-        }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
-        {
-            // The test is over.
-        }
-    }
+    public void Dispose() => _server.Dispose();
 
     private async Task Serve(Socket socket)
     {
-        using var closing = socket;
-        try
+        for (var number = 1; await ReadHead(socket) is { } head; number++)
         {
-            for (var number = 1; await ReadHead(socket) is { } head; number++)
-            {
-                Interlocked.Increment(ref _requests);
-                await _script(socket, head, number);
-            }
-        }
-        catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
-        {
-            // FastLB or the script closed the connection.
+            Interlocked.Increment(ref _requests);
+            await _script(socket, head, number);
         }
     }
 

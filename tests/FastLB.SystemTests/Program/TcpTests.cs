@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 
 namespace FastLB.SystemTests.Program;
@@ -10,7 +9,7 @@ public sealed class TcpTests
     public async Task Bytes_go_both_ways_and_each_direction_ends_on_its_own()
     {
         using var server = new EchoAfterEnd();
-        await using var fastlb = await Start(server.Port);
+        await using var fastlb = await Start(server.Address);
         using var client = await RawClient.Connect(fastlb.Endpoint);
         var message = new byte[3_000_000];
         new Random(1).NextBytes(message);
@@ -25,7 +24,7 @@ public sealed class TcpTests
     public async Task A_reset_on_one_side_is_a_reset_on_the_other()
     {
         using var server = new EchoAfterEnd();
-        await using var fastlb = await Start(server.Port);
+        await using var fastlb = await Start(server.Address);
         using (var client = await RawClient.Connect(fastlb.Endpoint))
         {
             await client.Send("hello");
@@ -41,54 +40,34 @@ public sealed class TcpTests
     {
         using var gone = new EchoAfterEnd();
         gone.Dispose();
-        await using var fastlb = await Start(gone.Port);
+        await using var fastlb = await Start(gone.Address);
         using var client = await RawClient.Connect(fastlb.Endpoint);
         Assert.Null(await client.ReadToEnd());
     }
 
-    private static Task<FastLbUnderTest> Start(int port) => FastLbUnderTest.Start($$"""
+    private static Task<FastLbUnderTest> Start(string address) => FastLbUnderTest.Start($$"""
         loops: 1
         admin: { bind: ADMIN }
         listeners: [{ bind: LISTEN, protocol: tcp, pool: app }]
-        pools: { app: { workers: ["127.0.0.1:{{port}}"] } }
+        pools: { app: { workers: ["{{address}}"] } }
         """);
 
     /// <summary>Reads until its client has ended its stream, then sends everything back.</summary>
     private sealed class EchoAfterEnd : IDisposable
     {
-        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+        private readonly SocketServer _server;
         private int _bytesReceived;
         private int _resets;
 
-        public EchoAfterEnd()
-        {
-            _listener.Start();
-            Port = ((IPEndPoint)_listener.LocalEndpoint).Port;
-            _ = AcceptAll();
-        }
+        public EchoAfterEnd() => _server = new SocketServer(Serve);
 
-        public int Port { get; }
+        public string Address => _server.Address;
 
         public int BytesReceived => Volatile.Read(ref _bytesReceived);
 
         public int Resets => Volatile.Read(ref _resets);
 
-        public void Dispose() => _listener.Dispose();
-
-        private async Task AcceptAll()
-        {
-            try
-            {
-                while (true)
-                {
-                    _ = Serve(await _listener.AcceptSocketAsync());
-                }
-            }
-            catch (Exception exception) when (exception is SocketException or ObjectDisposedException)
-            {
-                // The test is over.
-            }
-        }
+        public void Dispose() => _server.Dispose();
 
         private async Task Serve(Socket socket)
         {
@@ -108,10 +87,6 @@ public sealed class TcpTests
             catch (SocketException)
             {
                 Interlocked.Increment(ref _resets);
-            }
-            finally
-            {
-                socket.Dispose();
             }
         }
     }

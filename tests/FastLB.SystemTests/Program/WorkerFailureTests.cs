@@ -84,7 +84,7 @@ public sealed class WorkerFailureTests
         using var worker = new ScriptedWorker(async (socket, _, _) =>
         {
             await socket.SendAsync("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno!"u8.ToArray());
-            ScriptedWorker.Reset(socket);
+            SocketServer.Reset(socket);
         });
         await using var fastlb = await Start(worker);
         using var client = await RawClient.Connect(fastlb.Endpoint);
@@ -105,7 +105,7 @@ public sealed class WorkerFailureTests
         {
             if (number == 2)
             {
-                ScriptedWorker.Reset(socket);
+                SocketServer.Reset(socket);
                 return;
             }
 
@@ -137,7 +137,7 @@ public sealed class WorkerFailureTests
 
         static Task Break(Socket socket, string head, int number)
         {
-            ScriptedWorker.Reset(socket);
+            SocketServer.Reset(socket);
             return Task.CompletedTask;
         }
     }
