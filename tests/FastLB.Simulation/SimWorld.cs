@@ -37,6 +37,9 @@ internal sealed partial class SimWorld
     private long _nextEventMs = -1;
     private long _cutOffMs = -1;
     private bool _draining;
+
+    // Snapshots that were swapped and that the loop has not been told of: it has to look for itself.
+    private readonly bool[] _untold = new bool[2];
     private long _rounds;
 
     internal SimWorld(ulong seed, bool traced = false)
@@ -189,6 +192,16 @@ internal sealed partial class SimWorld
             _network.Note();
         }
 
+        for (var pool = 0; pool < _untold.Length; pool++)
+        {
+            if (_untold[pool] && (_network.IsForced || _chance.Chance(0.1)))
+            {
+                _untold[pool] = false;
+                _loop.Post(new PublishedWork(_proxy, pool));
+                _network.Note();
+            }
+        }
+
         if (_mood.Unrest > 0 && (_chance.Chance(_mood.Unrest) || (_nextEventMs >= 0 && _network.NowMs >= _nextEventMs)))
         {
             _nextEventMs = -1;
@@ -277,7 +290,7 @@ internal sealed partial class SimWorld
                 : worker.RequestsWhenLeft;
         }
 
-        _loop.Post(new PublishedWork(_proxy, pool));
+        _untold[pool] = true;
         _nextEventMs = _network.NowMs + 1 + _chance.Next(1_000);
     }
 
