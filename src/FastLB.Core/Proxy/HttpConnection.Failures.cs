@@ -79,9 +79,11 @@ public sealed partial class HttpConnection
         }
     }
 
-    /// <summary>True when the next thing to happen is that the client sends more of its body.</summary>
+    /// <summary>
+    /// True when the next thing to happen is that the client sends more of its body. While it waits for a 100 it is the worker's turn.
+    /// </summary>
     private bool IsAwaitingBody =>
-        !_requestBody.IsComplete && _received.IsEmpty && _upstream is { IsSending: false } && !_upstreamSendBroken;
+        !_requestBody.IsComplete && !_expectsContinue && _received.IsEmpty && _upstream is { IsSending: false } && !_upstreamSendBroken;
 
     internal override void OnUpstreamTimer()
     {
@@ -338,8 +340,7 @@ public sealed partial class HttpConnection
             return;
         }
 
-        // Bytes of the request may still be on their way out of the buffer in which the client's next request waits.
-        _closeAfter |= upstream.State.SendBuffer is { } sending && ReferenceEquals(sending, _received.Buffer);
+        _closeAfter |= SendsFromReceived(upstream);
         _upstreamPool!.Worker.End(Loop.Index, failed);
         upstream.Forsake();
         Loop.Close(upstream, reset: true);

@@ -152,6 +152,7 @@ public sealed partial class HttpConnection
         var body = new RelayResult(RelayStatus.More, bodyStart, bodyStart, bodyStart);
         if (bodyStart < _received.End)
         {
+            _expectsContinue = false;
             body = _requestBody.Take(buffer, bodyStart, _received.End, out var refusal);
             if (body.Status == RelayStatus.Invalid)
             {
@@ -299,6 +300,8 @@ public sealed partial class HttpConnection
                 return;
             }
 
+            // A client that sends its body waits for no 100 any more.
+            _expectsContinue = false;
             var buffer = _received.Buffer!;
             var body = _requestBody.Take(buffer, _received.Start, _received.End, out var refusal);
             if (body.Status == RelayStatus.Invalid)

@@ -44,8 +44,11 @@ public sealed partial class HttpConnection
                 SetOutcome(Outcome.Completed);
                 CloseBoth(reset: false);
                 break;
-            case RelayState.Broken:
+            case RelayState.ClientBroke:
                 Abort(Outcome.ClientAborted);
+                break;
+            case RelayState.WorkerBroke:
+                Truncate(Outcome.WorkerTruncated);
                 break;
             default:
                 var silenceMs = _pool!.Timeouts.TunnelMs;

@@ -250,9 +250,8 @@ public sealed partial class HttpConnection : ClientConnection
         }
         else
         {
-            // Bytes behind an answer, or a request that it did not read to the end, make the connection useless. Bytes of the
-            // request may still be on their way out of a buffer that the client's next request shares, so that one has to go too.
-            _closeAfter |= upstream.IsSending;
+            // Bytes behind an answer, or a request that it did not read to the end, make the connection useless.
+            _closeAfter |= SendsFromReceived(upstream);
             upstream.Forsake();
             Loop.Close(upstream);
         }
@@ -307,6 +306,13 @@ public sealed partial class HttpConnection : ClientConnection
             Loop.Receive(this);
         }
     }
+
+    /// <summary>
+    /// Whether bytes of this request may still be on their way out of the buffer in which the client's next request waits. That one must
+    /// not be rewritten in place then, so the connection ends instead.
+    /// </summary>
+    private bool SendsFromReceived(UpstreamConnection upstream) =>
+        upstream.State.SendBuffer is { } sending && ReferenceEquals(sending, _received.Buffer);
 
     private void ReleaseKeptRequest()
     {

@@ -11,8 +11,11 @@ public enum RelayState : byte
     /// <summary>Both sides ended their streams and everything was handed on.</summary>
     Finished,
 
-    /// <summary>One side broke; the other has to see that.</summary>
-    Broken,
+    /// <summary>The client's connection broke; the worker has to see that.</summary>
+    ClientBroke,
+
+    /// <summary>The worker's connection broke; the client has to see that.</summary>
+    WorkerBroke,
 }
 
 /// <summary>
@@ -59,7 +62,7 @@ public sealed class Relay
     {
         if (result < 0)
         {
-            State = RelayState.Broken;
+            State = RelayState.ClientBroke;
             return;
         }
 
@@ -81,7 +84,7 @@ public sealed class Relay
     {
         if (result < 0)
         {
-            State = RelayState.Broken;
+            State = RelayState.WorkerBroke;
             return;
         }
 
@@ -102,7 +105,7 @@ public sealed class Relay
     {
         if (result < 0)
         {
-            State = RelayState.Broken;
+            State = RelayState.ClientBroke;
             return;
         }
 
@@ -113,7 +116,7 @@ public sealed class Relay
     {
         if (result < 0)
         {
-            State = RelayState.Broken;
+            State = RelayState.WorkerBroke;
             return;
         }
 

@@ -141,8 +141,11 @@ public sealed class TunnelConnection : ClientConnection
             case RelayState.Finished:
                 End(Outcome.Completed, reset: false);
                 break;
-            case RelayState.Broken:
+            case RelayState.ClientBroke:
                 End(Outcome.ClientAborted, reset: true);
+                break;
+            case RelayState.WorkerBroke:
+                End(Outcome.WorkerTruncated, reset: true);
                 break;
             default:
                 var timeouts = _listener!.Settings.Timeouts;
