@@ -17,6 +17,7 @@ public sealed unsafe partial class EpollLoop
     private const int AcceptPauseMs = 100;
 
     private readonly List<ListenerEntry> _listeners = [];
+    private readonly int _descriptorCeiling = Libc.DescriptorLimit() / 4 * 3;
 
     /// <summary>How often accepting had to rest because the process had no descriptors or memory left.</summary>
     public long AcceptPauses { get; private set; }
@@ -50,19 +51,26 @@ public sealed unsafe partial class EpollLoop
             if (fd < 0)
             {
                 // What a client broke while it waited (ECONNABORTED and the like) says nothing about the next one.
-                if (fd == -Libc.EAGAIN || IsExhaustion(fd))
+                if (fd == -Libc.EAGAIN || IoError.IsLocalExhaustion(-fd))
                 {
                     if (fd != -Libc.EAGAIN)
                     {
-                        AcceptPauses++;
-                        entry.Pause();
-                        Timers.Arm(entry, NowMs + AcceptPauseMs);
+                        Rest(entry);
                     }
 
                     return;
                 }
 
                 continue;
+            }
+
+            if (fd >= _descriptorCeiling)
+            {
+                // The kernel hands out the lowest free number. What is left is for connections to workers and for everything
+                // else that the process does, or nobody that was accepted could be served.
+                Libc.Close(fd);
+                Rest(entry);
+                return;
             }
 
             var peer = entry.Listener.OnAccepting(SocketAddress.ReadClient(address[..length]));
@@ -82,8 +90,12 @@ public sealed unsafe partial class EpollLoop
         }
     }
 
-    private static bool IsExhaustion(int result) => 
-        -result is IoError.OutOfDescriptors or IoError.OutOfFiles or IoError.OutOfMemory or IoError.NoBuffers;
+    private void Rest(ListenerEntry entry)
+    {
+        AcceptPauses++;
+        entry.Pause();
+        Timers.Arm(entry, NowMs + AcceptPauseMs);
+    }
 
     private void CloseListeners()
     {

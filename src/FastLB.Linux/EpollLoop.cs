@@ -146,6 +146,10 @@ public sealed unsafe partial class EpollLoop : EventLoop, IDisposable
         }
     }
 
+    public override long SendProgress(Peer peer) => peer.State.SendOffset - (long)Libc.QueuedToSend(peer.State.Handle);
+
+    public override bool HasInput(Peer peer) => (peer.State.Flags & PeerFlags.Readable) != 0;
+
     public override void ShutdownSend(Peer peer)
     {
         Invariant.That(peer.IsOpen && !peer.IsSending, "the sending side ends after its last send");
@@ -202,7 +206,7 @@ public sealed unsafe partial class EpollLoop : EventLoop, IDisposable
     private int WaitTime(int maxWaitMs)
     {
         // A buffer may have come back after this turn's starved peers were looked at, and no event will tell of that.
-        if (_readyHead is not null || HasPosted || (_starved.Count > 0 && Buffers.HasLargeAvailable))
+        if (_readyHead is not null || HasPosted || (_starved.Count > 0 && Buffers.HasForReceive))
         {
             return 0;
         }
@@ -364,7 +368,7 @@ public sealed unsafe partial class EpollLoop : EventLoop, IDisposable
     private void TryReceive(Peer peer)
     {
         ref var state = ref peer.State;
-        var buffer = Buffers.TryRent(BufferPool.LargeCapacity);
+        var buffer = Buffers.TryRentForReceive();
         if (buffer is null)
         {
             state.Flags |= PeerFlags.Starved;
@@ -407,7 +411,7 @@ public sealed unsafe partial class EpollLoop : EventLoop, IDisposable
     /// <summary>Receivers that found the pool empty try again once a buffer came back.</summary>
     private void FeedStarved()
     {
-        if (_starved.Count == 0 || !Buffers.HasLargeAvailable)
+        if (_starved.Count == 0 || !Buffers.HasForReceive)
         {
             return;
         }

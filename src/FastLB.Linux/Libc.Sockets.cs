@@ -23,6 +23,8 @@ internal static unsafe partial class Libc
     internal const int SHUT_WR = 1;
     internal const int MSG_NOSIGNAL = 0x4000;
     internal const int F_DUPFD_CLOEXEC = 1030;
+    internal const int SIOCOUTQ = 0x5411;
+    internal const int RLIMIT_NOFILE = 7;
 
     internal const int EPOLL_CLOEXEC = 0x80000;
     internal const int EPOLL_CTL_ADD = 1;
@@ -105,6 +107,20 @@ internal static unsafe partial class Libc
         return result < 0 ? -result : error;
     }
 
+    /// <summary>Bytes that a socket has taken and its other side has not; 0 where that cannot be told. tcp(7), SIOCOUTQ.</summary>
+    internal static int QueuedToSend(int fd)
+    {
+        int queued;
+        return Check(ioctl(fd, SIOCOUTQ, &queued)) < 0 ? 0 : queued;
+    }
+
+    /// <summary>How many descriptors this process may have now (getrlimit(2), RLIMIT_NOFILE).</summary>
+    internal static int DescriptorLimit()
+    {
+        var limits = stackalloc ulong[2];
+        return Check(getrlimit(RLIMIT_NOFILE, limits)) < 0 ? int.MaxValue : (int)Math.Min(limits[0], int.MaxValue);
+    }
+
     internal static int Duplicate(int fd) => Check(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 
     internal static int EpollCreate() => Check(epoll_create1(EPOLL_CLOEXEC));
@@ -156,6 +172,12 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc")]
     private static partial int getsockopt(int fd, int level, int name, void* value, uint* length);
+
+    [LibraryImport("libc")]
+    private static partial int ioctl(int fd, nuint request, void* argument);
+
+    [LibraryImport("libc")]
+    private static partial int getrlimit(int resource, ulong* limits);
 
     [LibraryImport("libc")]
     private static partial int fcntl(int fd, int command, int argument);

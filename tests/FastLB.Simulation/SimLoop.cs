@@ -262,7 +262,7 @@ internal sealed class SimLoop(SimNetwork network, BufferPool buffers, ulong seed
             return;
         }
 
-        var buffer = Buffers.TryRent(BufferPool.LargeCapacity);
+        var buffer = Buffers.TryRentForReceive();
         if (buffer is null)
         {
             return;
@@ -347,6 +347,8 @@ internal sealed class SimLoop(SimNetwork network, BufferPool buffers, ulong seed
         peer.State.Flags = PeerFlags.Attached;
         return descriptor;
     }
+
+    public override bool HasInput(Peer peer) => DescriptorOf(peer).Socket is { IsReadable: true };
 
     private Descriptor DescriptorOf(Peer peer) => _descriptors[peer.State.Handle]!;
 

@@ -40,6 +40,14 @@ internal struct ReceivedBytes
         }
 
         var heldLength = Length;
+        if (length <= held.DataEnd - End)
+        {
+            received.Span(LoopBuffer.DataOffset, LoopBuffer.DataOffset + length).CopyTo(held.Memory.AsSpan(End));
+            received.Release();
+            End += length;
+            return true;
+        }
+
         if (heldLength + length <= received.DataCapacity)
         {
             var memory = received.Memory.AsSpan(LoopBuffer.DataOffset);
@@ -50,8 +58,8 @@ internal struct ReceivedBytes
             return true;
         }
 
-        // Together they are more than one buffer: the first is filled, the rest waits in the second.
-        var joined = pool.TryRent(BufferPool.LargeCapacity);
+        // Together they are more than either takes: a larger one is filled, and what is left over waits in the second.
+        var joined = pool.TryRent(Math.Min(heldLength + length, BufferPool.LargeCapacity));
         if (joined is null)
         {
             received.Release();
@@ -60,10 +68,16 @@ internal struct ReceivedBytes
 
         Span.CopyTo(joined.Memory.AsSpan(LoopBuffer.DataOffset));
         held.Release();
-        var moved = joined.DataCapacity - heldLength;
+        var moved = Math.Min(length, joined.DataCapacity - heldLength);
         received.Span(LoopBuffer.DataOffset, LoopBuffer.DataOffset + moved)
             .CopyTo(joined.Memory.AsSpan(LoopBuffer.DataOffset + heldLength));
-        Adopt(joined, LoopBuffer.DataOffset, joined.DataEnd);
+        Adopt(joined, LoopBuffer.DataOffset, LoopBuffer.DataOffset + heldLength + moved);
+        if (moved == length)
+        {
+            received.Release();
+            return true;
+        }
+
         _next = received;
         _nextStart = LoopBuffer.DataOffset + moved;
         _nextEnd = LoopBuffer.DataOffset + length;
@@ -116,11 +130,11 @@ internal struct ReceivedBytes
         return true;
     }
 
-    /// <summary>Moves few bytes out of a large buffer into a small one, for a wait that may be long.</summary>
+    /// <summary>Moves few bytes out of a large buffer into one that just takes them, for a wait that may be long.</summary>
     public void Compact(BufferPool pool)
     {
-        if (Buffer is not { } held || _next is not null || Length > BufferPool.SmallCapacity
-            || held.DataCapacity == BufferPool.SmallCapacity || pool.TryRent(Length) is not { } small)
+        if (Buffer is not { } held || _next is not null || !IsWorthMoving(Length, held)
+            || pool.TryRent(Length) is not { } small)
         {
             return;
         }
@@ -130,6 +144,11 @@ internal struct ReceivedBytes
         held.Release();
         Adopt(small, LoopBuffer.DataOffset, LoopBuffer.DataOffset + length);
     }
+
+    /// <summary>Whether a smaller size than that of their buffer takes so many bytes.</summary>
+    internal static bool IsWorthMoving(int length, LoopBuffer buffer) =>
+        length <= BufferPool.SmallCapacity ? buffer.DataCapacity > BufferPool.SmallCapacity
+        : length <= BufferPool.MediumCapacity && buffer.DataCapacity > BufferPool.MediumCapacity;
 
     public void Release()
     {

@@ -1,9 +1,10 @@
 namespace FastLB.Core.Loop;
 
 /// <summary>
-/// A loop's buffers in two sizes, last in first out so that the hot ones stay in the cache. It grows on demand up to
-/// its limits and never shrinks; past a limit <see cref="TryRent"/> answers null, which is a designed state: the loop
-/// lets receivers wait until a buffer comes back, and who needs one to answer sheds the request.
+/// A loop's buffers in three sizes, last in first out so that the hot ones stay in the cache. It grows on demand up to its
+/// limits and never shrinks. Past a limit the answer is null, which is a designed state: receivers make do with a smaller buffer
+/// and wait only when those are short, too, so that slow peers that hold the large ones take throughput from the others
+/// and not their service; who needs a buffer to answer sheds the request.
 /// One loop owns it; nothing here is safe from other threads.
 /// </summary>
 public sealed class BufferPool
@@ -11,79 +12,115 @@ public sealed class BufferPool
     /// <summary>Bytes of data in a large buffer, the most that one direction of one connection holds.</summary>
     public const int LargeCapacity = 64 * 1024;
 
+    /// <summary>Bytes of data in a medium buffer: a head with many cookies.</summary>
+    public const int MediumCapacity = 16 * 1024;
+
     /// <summary>Bytes of data in a small buffer: a usual head.</summary>
     public const int SmallCapacity = 4 * 1024;
 
-    private readonly int _largeLimit;
-    private readonly int _smallLimit;
-    private LoopBuffer? _freeLarge;
-    private LoopBuffer? _freeSmall;
-    private int _createdLarge;
-    private int _createdSmall;
+    private readonly SizeClass _large;
+    private readonly SizeClass _medium;
+    private readonly SizeClass _small;
 
-    /// <summary>The defaults bound a loop's buffers to 64 MB of large and 40 MB of small ones.</summary>
-    public BufferPool(int largeLimit = 1024, int smallLimit = 8192)
+    /// <summary>Room for some 20,000 connections that all hold something: at most 135, 70 and 85 MB of each size.</summary>
+    public BufferPool()
+        : this(largeLimit: 2048, smallLimit: 16_384, mediumLimit: 4096)
+    {
+    }
+
+    public BufferPool(int largeLimit, int smallLimit, int mediumLimit = 0)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(largeLimit, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(smallLimit, 1);
-        _largeLimit = largeLimit;
-        _smallLimit = smallLimit;
+        ArgumentOutOfRangeException.ThrowIfNegative(mediumLimit);
+        _large = new SizeClass(this, LargeCapacity, largeLimit);
+        _medium = new SizeClass(this, MediumCapacity, mediumLimit);
+        _small = new SizeClass(this, SmallCapacity, smallLimit);
     }
 
-    /// <summary>Buffers that are rented at this moment, of both sizes.</summary>
-    public int Rented { get; private set; }
+    /// <summary>Buffers that are rented at this moment, of all sizes.</summary>
+    public int Rented => _large.Rented + _medium.Rented + _small.Rented;
 
     /// <summary>How often a rent was refused since the start.</summary>
     public long Refusals { get; private set; }
 
-    /// <summary>False while no large buffer can be had; the loop lets receivers wait until it is true again.</summary>
-    public bool HasLargeAvailable => _freeLarge is not null || _createdLarge < _largeLimit;
+    /// <summary>False while a receiver has to wait; the loop feeds those that do when it is true again.</summary>
+    public bool HasForReceive => _large.HasFree || _medium.HasFree || _small.Free > SmallReserve;
 
-    /// <summary>A buffer that takes at least <paramref name="dataCapacity"/> bytes with one reference, or null when the pool is empty.</summary>
+    /// <summary>Small buffers that receivers leave alone, so that there is something to answer and to send requests with.</summary>
+    private int SmallReserve => Math.Max(1, _small.Limit / 4);
+
+    /// <summary>A buffer that takes at least <paramref name="dataCapacity"/> bytes with one reference, or null when there is none of that size.</summary>
     public LoopBuffer? TryRent(int dataCapacity)
     {
         Invariant.That(dataCapacity <= LargeCapacity, "no more than a large buffer is asked for");
-        return dataCapacity <= SmallCapacity
-            ? TryTake(ref _freeSmall, ref _createdSmall, _smallLimit, SmallCapacity)
-            : TryTake(ref _freeLarge, ref _createdLarge, _largeLimit, LargeCapacity);
+        var buffer = dataCapacity <= SmallCapacity ? _small.TryTake()
+            : dataCapacity <= MediumCapacity ? _medium.TryTake() ?? _large.TryTake()
+            : _large.TryTake();
+        Refusals += buffer is null ? 1 : 0;
+        return buffer;
     }
 
-    private LoopBuffer? TryTake(ref LoopBuffer? free, ref int created, int limit, int capacity)
+    /// <summary>The largest buffer that can be had to receive into, or null when the receiver has to wait.</summary>
+    public LoopBuffer? TryRentForReceive()
     {
-        var buffer = free;
-        if (buffer is not null)
-        {
-            free = buffer.NextFree;
-            buffer.NextFree = null;
-        }
-        else if (created < limit)
-        {
-            created++;
-            buffer = new LoopBuffer(this, capacity);
-        }
-        else
-        {
-            Refusals++;
-            return null;
-        }
-
-        Rented++;
-        buffer.MarkRented();
+        var buffer = _large.TryTake() ?? _medium.TryTake() ?? (_small.Free > SmallReserve ? _small.TryTake() : null);
+        Refusals += buffer is null ? 1 : 0;
         return buffer;
     }
 
     internal void Return(LoopBuffer buffer)
     {
-        Rented--;
-        if (buffer.DataCapacity == LargeCapacity)
+        var size = buffer.DataCapacity switch
         {
-            buffer.NextFree = _freeLarge;
-            _freeLarge = buffer;
+            LargeCapacity => _large,
+            MediumCapacity => _medium,
+            _ => _small,
+        };
+        size.Return(buffer);
+    }
+
+    private sealed class SizeClass(BufferPool owner, int capacity, int limit)
+    {
+        private LoopBuffer? _free;
+        private int _created;
+
+        public int Limit { get; } = limit;
+
+        public int Rented { get; private set; }
+
+        public int Free => Limit - Rented;
+
+        public bool HasFree => Rented < Limit;
+
+        public LoopBuffer? TryTake()
+        {
+            var buffer = _free;
+            if (buffer is not null)
+            {
+                _free = buffer.NextFree;
+                buffer.NextFree = null;
+            }
+            else if (_created < Limit)
+            {
+                _created++;
+                buffer = new LoopBuffer(owner, capacity);
+            }
+            else
+            {
+                return null;
+            }
+
+            Rented++;
+            buffer.MarkRented();
+            return buffer;
         }
-        else
+
+        public void Return(LoopBuffer buffer)
         {
-            buffer.NextFree = _freeSmall;
-            _freeSmall = buffer;
+            Rented--;
+            buffer.NextFree = _free;
+            _free = buffer;
         }
     }
 }

@@ -72,6 +72,18 @@ public abstract class EventLoop
     /// </summary>
     public abstract void Close(Peer peer, bool reset = false);
 
+    /// <summary>
+    /// A number that grows while an outstanding send gets on, be it into the kernel or out of it to the other side. Asked by timers,
+    /// to tell a slow receiver from a silent one. A loop that cannot see into the kernel answers <see cref="Peer.SendPosition"/>.
+    /// </summary>
+    public virtual long SendProgress(Peer peer) => peer.SendPosition;
+
+    /// <summary>
+    /// Whether bytes or an end are known to wait at a peer that has not been told yet. An idle connection of which that is true must not
+    /// be used. A loop that cannot tell answers false.
+    /// </summary>
+    public virtual bool HasInput(Peer peer) => false;
+
     /// <summary>Runs <paramref name="work"/> on the loop's thread soon. Safe from every thread.</summary>
     public void Post(PostedWork work)
     {

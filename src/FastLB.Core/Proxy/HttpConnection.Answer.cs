@@ -30,7 +30,12 @@ public sealed partial class HttpConnection
             return;
         }
 
-        Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
+        if (_answerStarted)
+        {
+            // The head has its limit as a whole; only afterwards is it silence that counts.
+            Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
+        }
+
         PumpAnswer();
     }
 
@@ -115,6 +120,15 @@ public sealed partial class HttpConnection
         {
             _expectsContinue = false;
         }
+
+        if (++_informationalCount > MaxInformational)
+        {
+            FailAnswer();
+            return;
+        }
+
+        // A worker that says that it is still at work gets its time anew.
+        Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
 
         // HTTP/1.0 knows no informational answers (RFC 9110 15.2).
         if (_clientVersion == HttpVersion.Http11)

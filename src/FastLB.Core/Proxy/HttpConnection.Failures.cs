@@ -10,6 +10,7 @@ namespace FastLB.Core.Proxy;
 /// <list type="bullet">
 /// <item>a request of which no byte was sent may always go to another worker; one that was sent only if its method is
 /// idempotent and all of it was kept; none once a byte of an answer was seen (RFC 9110 9.2.2);</item>
+/// <item>when no worker accepts a connection, the request waits for the next one that FastLB starts;</item>
 /// <item>a connection from the pool that dies unanswered was probably closed by the worker as we wrote: once, on a new
 /// connection, without blaming the worker; everything else once, to another worker, within the budget;</item>
 /// <item>before the answer has begun the client gets a status and a sentence; afterwards its connection is cut, so that half
@@ -21,9 +22,14 @@ public sealed partial class HttpConnection
 {
     private const int LingerMs = 2_000;
     private const int LingerBytes = 1024 * 1024;
+    private const int MaxConnectAttempts = 3;
+    private const int MaxInformational = 1_000;
 
     private bool _staleRetried;
     private bool _redispatched;
+    private bool _queuedForSuccessor;
+    private int _connectAttempts;
+    private int _informationalCount;
     private int _lingeredBytes;
     private ErrorResponse? _dueAnswer;
 
@@ -31,6 +37,9 @@ public sealed partial class HttpConnection
     {
         switch (_phase)
         {
+            case Phase.Tunnel when _relay!.HasMoved():
+                AfterRelay();
+                break;
             case Phase.Tunnel:
                 // Nobody has said that this was all, so nobody may take it for that.
                 SetOutcome(Outcome.Completed);
@@ -61,8 +70,8 @@ public sealed partial class HttpConnection
                 DropUpstream(failed: false);
                 Answer(ErrorResponses.BodyTimeout, Outcome.ClientTimeout, close: true);
                 break;
-            case Phase.Exchanging or Phase.Answering when IsSending && SendPosition != _clientSendSeen:
-                _clientSendSeen = SendPosition;
+            case Phase.Exchanging or Phase.Answering when IsSending && Loop.SendProgress(this) != _clientSendSeen:
+                _clientSendSeen = Loop.SendProgress(this);
                 Loop.Timers.Arm(this, Loop.NowMs + Settings.Timeouts.BodyMs);
                 break;
             case Phase.Exchanging when IsSending:
@@ -92,10 +101,10 @@ public sealed partial class HttpConnection
             _upstreamPool!.NoteConnectFailure();
             RetryOrAnswer(ErrorResponses.ConnectTimeout, Outcome.ConnectTimeout);
         }
-        else if (IsAwaitingBody || IsSending || (_upstream!.IsSending && _upstream.SendPosition != _upstreamSendSeen))
+        else if (IsAwaitingBody || IsSending || (_upstream!.IsSending && Loop.SendProgress(_upstream) != _upstreamSendSeen))
         {
             // The worker cannot go on before the client does, whose own timer runs, or it is taking the request slowly.
-            _upstreamSendSeen = _upstream!.SendPosition;
+            _upstreamSendSeen = Loop.SendProgress(_upstream!);
             Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
         }
         else if (_answerStarted)
@@ -211,6 +220,10 @@ public sealed partial class HttpConnection
             DropUpstream(failed: false);
             Retry(tried: null);
         }
+        else if (isSafe && !_requestOnWire)
+        {
+            RetryConnect(worker, response, outcome);
+        }
         else if (isSafe && !_redispatched && _pool!.Budget.TryWithdraw(Loop.NowMs))
         {
             _redispatched = true;
@@ -221,6 +234,40 @@ public sealed partial class HttpConnection
         {
             DropUpstream(failed: true);
             Answer(response, outcome, close: false);
+        }
+    }
+
+    /// <summary>
+    /// Nothing was sent, so nothing speaks against other workers, a bounded number of them. When all of them refuse and FastLB runs
+    /// them, it is about to notice that they are gone, and the request waits for their successors like one that came later.
+    /// </summary>
+    private void RetryConnect(Worker worker, ErrorResponse response, Outcome outcome)
+    {
+        DropUpstream(failed: true);
+        _connectAttempts++;
+        if (_connectAttempts < MaxConnectAttempts && _pool!.CanPickOther(worker))
+        {
+            Retry(tried: worker);
+        }
+        else if (worker.Generation > 0 && !_queuedForSuccessor && _pool!.Queue.TryEnqueue(this))
+        {
+            _queuedForSuccessor = true;
+            _phase = Phase.Queued;
+            Loop.Timers.Arm(this, Loop.NowMs + _pool.Timeouts.QueueMs);
+            WatchClient();
+        }
+        else
+        {
+            Answer(response, outcome, close: false);
+        }
+    }
+
+    /// <summary>A worker is blamed for a connect that failed, but not for the balancer's own want of descriptors, ports or memory.</summary>
+    private void NoteConnectFailure(int result)
+    {
+        if (!IoError.IsLocalExhaustion(-result))
+        {
+            _upstreamPool!.NoteConnectFailure();
         }
     }
 
@@ -237,6 +284,9 @@ public sealed partial class HttpConnection
     {
         _staleRetried = false;
         _redispatched = false;
+        _queuedForSuccessor = false;
+        _connectAttempts = 0;
+        _informationalCount = 0;
     }
 
     private void Refuse(Refusal refusal) => Answer(ErrorResponses.Of(refusal), Outcome.ClientMalformed, close: true);

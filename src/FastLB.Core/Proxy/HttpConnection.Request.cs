@@ -77,13 +77,27 @@ public sealed partial class HttpConnection
         foreach (ref readonly var line in head.Headers)
         {
             var value = source.Slice(line.ValueStart, line.ValueLength);
-            if (line.Id == HeaderId.Upgrade && value.Length >= 3 && System.Text.Ascii.EqualsIgnoreCase(value[..3], "h2c"u8))
+            if (line.Id == HeaderId.Upgrade && NamesH2c(value))
             {
                 return false;
             }
         }
 
         return true;
+    }
+
+    private static bool NamesH2c(ReadOnlySpan<byte> protocols)
+    {
+        foreach (var range in protocols.Split((byte)','))
+        {
+            var protocol = protocols[range].Trim(" \t"u8);
+            if (protocol.Length >= 3 && System.Text.Ascii.EqualsIgnoreCase(protocol[..3], "h2c"u8))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private static int ReadStickySlot(StickyCookie sticky, ReadOnlySpan<byte> source, MessageHead head)
@@ -172,7 +186,25 @@ public sealed partial class HttpConnection
         _requestBuffer = buffer;
         _received.Consume(body.Consumed - _received.Start);
         _wholeRequestKept = _requestBody.IsComplete;
+        CompactKeptRequest();
         return Refusal.None;
+    }
+
+    /// <summary>A request may wait for long, for a worker or for its answer. It does not keep a large buffer for few bytes.</summary>
+    private void CompactKeptRequest()
+    {
+        var large = _requestBuffer!;
+        var length = _requestEnd - _requestStart;
+        if (!ReceivedBytes.IsWorthMoving(length, large) || Loop.Buffers.TryRent(length) is not { } small)
+        {
+            return;
+        }
+
+        large.Span(_requestStart, _requestEnd).CopyTo(small.Memory.AsSpan(LoopBuffer.DataOffset));
+        large.Release();
+        _requestBuffer = small;
+        _requestStart = LoopBuffer.DataOffset;
+        _requestEnd = LoopBuffer.DataOffset + length;
     }
 
     // 4. A worker, or the queue.
@@ -230,7 +262,7 @@ public sealed partial class HttpConnection
         Invariant.That(_phase == Phase.Connecting, "a connect ends while it is awaited");
         if (result < 0)
         {
-            _upstreamPool!.NoteConnectFailure();
+            NoteConnectFailure(result);
             RetryOrAnswer(ErrorResponses.ConnectFailed, Outcome.ConnectFailed);
             return;
         }
@@ -268,8 +300,9 @@ public sealed partial class HttpConnection
             return;
         }
 
-        if (!_wholeRequestKept)
+        if (!_wholeRequestKept || !IsIdempotent(_method))
         {
+            // It could not be sent a second time anyway.
             ReleaseKeptRequest();
         }
 

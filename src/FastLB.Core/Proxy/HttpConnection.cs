@@ -79,9 +79,10 @@ public sealed partial class HttpConnection : ClientConnection
     private bool _informationalSent;
     private bool _lastChunkDue;
 
-    // How far sends had come when their timers last looked: silence is when nothing moved, not when a send takes long.
-    private int _clientSendSeen;
-    private int _upstreamSendSeen;
+    // How far sends had come when their timers last looked: silence is when nothing moved from one look to the next, which takes
+    // between one and two times the limit to find out, and not when a send takes long.
+    private long _clientSendSeen;
+    private long _upstreamSendSeen;
 
     internal HttpConnection(ProxyLoop proxy)
         : base(proxy)

@@ -71,6 +71,22 @@ public sealed class LoopPool
         return !choice.IsOut(now) && !ReferenceEquals(choice.Worker, tried) ? choice : PickAmongTheRest(now, tried) ?? choice;
     }
 
+    /// <summary>Whether there is a worker besides <paramref name="tried"/> that is not out, or none is known any more.</summary>
+    public bool CanPickOther(Worker tried)
+    {
+        Refresh();
+        var ready = _seen.Ready;
+        for (var i = 0; i < ready.Length; i++)
+        {
+            if (!ReferenceEquals(ready[i], tried) && !_upstreams[i].IsOut(_proxy.Loop.NowMs))
+            {
+                return true;
+            }
+        }
+
+        return ready.Length == 0;
+    }
+
     /// <summary>Takes over the pool's present snapshot: retires what left, and lets requests go that waited for a worker.</summary>
     public void Refresh()
     {

@@ -33,6 +33,7 @@ public sealed class Relay
     private ReceivedBytes _fromUpstream;
     private bool _clientEnded;
     private bool _upstreamEnded;
+    private (long Client, long Upstream) _seenProgress;
 
     internal Relay(EventLoop loop, LoopMetrics metrics)
     {
@@ -123,8 +124,20 @@ public sealed class Relay
         PumpToUpstream();
     }
 
+    /// <summary>Whether a send has got on since the last call. Asked by the timer, for which a slow side is not a silent one.</summary>
+    internal bool HasMoved()
+    {
+        var progress = (Of(_client!), Of(_upstream!));
+        var hasMoved = progress != _seenProgress && (_client!.IsSending || _upstream!.IsSending);
+        _seenProgress = progress;
+        return hasMoved;
+
+        long Of(Peer peer) => peer.IsSending ? _loop.SendProgress(peer) : 0;
+    }
+
     internal void Reset()
     {
+        _seenProgress = default;
         _fromClient.Release();
         _fromUpstream.Release();
         _client = null;

@@ -80,7 +80,7 @@ public sealed class TunnelConnection : ClientConnection
     {
         if (result < 0)
         {
-            OnConnectFailed(Outcome.ConnectFailed);
+            OnConnectFailed(Outcome.ConnectFailed, blame: !IoError.IsLocalExhaustion(-result));
             return;
         }
 
@@ -93,10 +93,14 @@ public sealed class TunnelConnection : ClientConnection
         AfterRelay();
     }
 
-    private void OnConnectFailed(Outcome outcome)
+    private void OnConnectFailed(Outcome outcome, bool blame)
     {
-        _upstreamPool!.NoteConnectFailure();
-        _tried = _upstreamPool.Worker;
+        if (blame)
+        {
+            _upstreamPool!.NoteConnectFailure();
+        }
+
+        _tried = _upstreamPool!.Worker;
         LeaveUpstream(failed: true);
         if (_retried || !Pool.Budget.TryWithdraw(Loop.NowMs))
         {
@@ -164,10 +168,16 @@ public sealed class TunnelConnection : ClientConnection
             return;
         }
 
+        if (_relay is { } relay && relay.HasMoved())
+        {
+            AfterRelay();
+            return;
+        }
+
         End(Outcome.ClientTimeout, reset: true);
     }
 
-    internal override void OnUpstreamTimer() => OnConnectFailed(Outcome.ConnectTimeout);
+    internal override void OnUpstreamTimer() => OnConnectFailed(Outcome.ConnectTimeout, blame: true);
 
     internal override void BeginDrain(int windowMs)
     {

@@ -39,16 +39,22 @@ public sealed class UpstreamPool
     /// <summary>An idle connection for <paramref name="owner"/>, or null when none waits.</summary>
     internal UpstreamConnection? TryTakeIdle(ClientConnection owner)
     {
-        var connection = _newestIdle;
-        if (connection is null)
+        while (_newestIdle is { } connection)
         {
-            return null;
+            if (_proxy.Loop.HasInput(connection))
+            {
+                // What waits there was sent before the request that is about to be: an end, or bytes that are nobody's answer.
+                Discard(connection);
+                continue;
+            }
+
+            Unlink(connection);
+            connection.Lend(owner);
+            _proxy.Metrics.UpstreamReuses++;
+            return connection;
         }
 
-        Unlink(connection);
-        connection.Lend(owner);
-        _proxy.Metrics.UpstreamReuses++;
-        return connection;
+        return null;
     }
 
     /// <summary>Opens a connection for <paramref name="owner"/>, which is told how that ended.</summary>

@@ -274,7 +274,7 @@ public abstract class LoopContract
     [Fact]
     public void Starved_receivers_are_fed_as_soon_as_a_buffer_comes_back()
     {
-        using var stage = new Scene(this, new BufferPool(largeLimit: 1, smallLimit: 4));
+        using var stage = new Scene(this, new BufferPool(largeLimit: 1, smallLimit: 1));
         using var thrifty = stage.Connect(out var third);
         using var rich = stage.Connect(out var holder, keepsBuffers: true);
         rich.Send("mine"u8);
@@ -299,7 +299,7 @@ public abstract class LoopContract
     [Fact]
     public void A_starved_peer_can_be_closed()
     {
-        using var stage = new Scene(this, new BufferPool(largeLimit: 1, smallLimit: 4));
+        using var stage = new Scene(this, new BufferPool(largeLimit: 1, smallLimit: 1));
         using var rich = stage.Connect(out var holder, keepsBuffers: true);
         rich.Send("mine"u8);
         holder.Receive();

@@ -10,14 +10,14 @@ public class BufferPoolTests
         var pool = new BufferPool(largeLimit: 2, smallLimit: 1);
         var large = pool.TryRent(BufferPool.LargeCapacity)!;
         Assert.NotNull(pool.TryRent(BufferPool.SmallCapacity + 1));
-        Assert.False(pool.HasLargeAvailable);
+        Assert.False(pool.HasForReceive);
         Assert.Null(pool.TryRent(BufferPool.LargeCapacity));
         Assert.NotNull(pool.TryRent(1));
         Assert.Null(pool.TryRent(1));
         Assert.Equal(2, pool.Refusals);
         Assert.Equal(3, pool.Rented);
         large.Release();
-        Assert.True(pool.HasLargeAvailable);
+        Assert.True(pool.HasForReceive);
         Assert.Same(large, pool.TryRent(BufferPool.LargeCapacity));
     }
 
