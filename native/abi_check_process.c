@@ -1,6 +1,7 @@
 // Prints what Libc.Process.cs declares about C's layouts and constants, one "name value" a line, as this system's headers
 // have it. ProcessAbiTests compiles it and compares.
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
@@ -8,6 +9,7 @@
 #include <spawn.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,6 +33,13 @@ int main(void) {
     OFFSET(struct pollfd, revents, "pollfd");
     VALUE(SIGKILL);
     VALUE(SIGTERM);
+    VALUE(ESRCH);
+    VALUE(EIO);
+    VALUE(ECHILD);
+    VALUE(ENOMEM);
+    VALUE(ENFILE);
+    VALUE(EMFILE);
+    VALUE(RLIMIT_NOFILE);
     VALUE(POLLIN);
     VALUE(O_RDONLY);
     VALUE(O_WRONLY);

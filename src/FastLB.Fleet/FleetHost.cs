@@ -258,12 +258,14 @@ public sealed class FleetHost : IDisposable
             pool.Abandon();
         }
 
-        for (var round = 0; round < SweepRounds && MarkedProcesses.Kill($"{WorkerEnvironment.MarkName}={Mark}") > 0; round++)
+        var left = MarkedProcesses.Kill($"{WorkerEnvironment.MarkName}={Mark}");
+        for (var round = 1; round < SweepRounds && left != 0; round++)
         {
             _poller.Wait(SweepPauseMs);
+            left = MarkedProcesses.Kill($"{WorkerEnvironment.MarkName}={Mark}");
         }
 
-        _guardian!.Stop();
+        _guardian!.Stop(sweepFirst: left < 0);
         PublishProcesses();
         if (_socketDirectory is null)
         {

@@ -114,7 +114,8 @@ internal sealed class Guardian(ProcessPoller poller, string mark, string? socket
     }
 
     /// <summary>There is nothing left to guard. Waits until the shell is gone, which takes a moment.</summary>
-    public void Stop()
+    /// <param name="sweepFirst">The shell, which has descriptors of its own, first kills what FastLB could not look for.</param>
+    public void Stop(bool sweepFirst)
     {
         NextDeadlineMs = long.MaxValue;
         if (_process is not { } process)
@@ -122,7 +123,15 @@ internal sealed class Guardian(ProcessPoller poller, string mark, string? socket
             return;
         }
 
-        process.Kill();
+        if (sweepFirst)
+        {
+            process.CloseInput();
+        }
+        else
+        {
+            process.Kill();
+        }
+
         while (!process.Reap())
         {
             poller.Wait(-1);

@@ -114,7 +114,19 @@ internal sealed class PoolFleet
 
         // What left the process group but belongs to this worker goes too. It is a walk over /proc, so not on this thread.
         var signature = WorkerEnvironment.Signature(_run, worker.Key.Slot, worker.Key.Generation, _fleet.Mark);
-        ThreadPool.UnsafeQueueUserWorkItem(static entries => MarkedProcesses.Kill(entries), signature, preferLocal: false);
+        ThreadPool.UnsafeQueueUserWorkItem(_ => KillMarked(worker.Key.Slot, signature), null);
+    }
+
+    private void KillMarked(int slot, IReadOnlyList<string> signature)
+    {
+        var result = MarkedProcesses.Kill(signature);
+        if (result < 0)
+        {
+            FleetLog.Warning(
+                _fleet.Log,
+                NameOf(slot),
+                $"may have left processes outside its process group that could not be looked for: {SystemError.Describe(-result)}. They go when FastLB stops");
+        }
     }
 
     /// <summary>The fleet ends: processes that the supervisor gave up are let go.</summary>
@@ -193,7 +205,7 @@ internal sealed class PoolFleet
                     next.LastWordsOf = null;
                 }
 
-                Perform(effect);
+                PerformGuarded(effect);
             }
 
             next.LastWordsOf?.ReadLastWords();
@@ -201,6 +213,39 @@ internal sealed class PoolFleet
 
         _telling = false;
     }
+
+    /// <summary>
+    /// The last guard: what nobody thought of costs one worker one effect, and not the thread and with it the fleet. A violated
+    /// invariant is no such thing and ends the process. The supervisor's deadlines take care of what did not happen.
+    /// </summary>
+    private void PerformGuarded(FleetEffect effect)
+    {
+        try
+        {
+            Perform(effect);
+        }
+        catch (Exception e) when (e is not InvariantViolatedException)
+        {
+            Log(Severity.Error, SlotOf(effect) is { } slot ? NameOf(slot) : PoolName, $"{effect.GetType().Name.ToLowerInvariant()} failed unexpectedly, please report this: {e}");
+            if (effect is FleetEffect.Spawn(var unanswered, var generation))
+            {
+                Tell(_running.ContainsKey(new WorkerKey(unanswered, generation))
+                    ? new FleetEvent.Spawned(unanswered, generation)
+                    : new FleetEvent.SpawnFailed(unanswered, generation, e.Message));
+            }
+        }
+    }
+
+    private static int? SlotOf(FleetEffect effect) => effect switch
+    {
+        FleetEffect.Spawn(var slot, _) => slot,
+        FleetEffect.Probe(var slot, _) => slot,
+        FleetEffect.Announce(var slot, _, _) => slot,
+        FleetEffect.WatchDrained(var slot, _) => slot,
+        FleetEffect.Terminate(var slot, _) => slot,
+        FleetEffect.Kill(var slot, _) => slot,
+        _ => null,
+    };
 
     private void Perform(FleetEffect effect)
     {
@@ -242,14 +287,14 @@ internal sealed class PoolFleet
     private void Spawn(WorkerKey key)
     {
         _lastStarts[key.Slot] = _fleet.Time.GetUtcNow();
-        var endpoint = NewEndpoint(key);
+        var endpoint = NewEndpoint(key, out var problem);
         if (endpoint is null)
         {
-            Tell(new FleetEvent.SpawnFailed(key.Slot, key.Generation, "no port is free for it on 127.0.0.1"));
+            Tell(new FleetEvent.SpawnFailed(key.Slot, key.Generation, problem));
             return;
         }
 
-        var child = StartChild(key, endpoint, out var problem);
+        var child = StartChild(key, endpoint, out problem);
         if (child is null)
         {
             ReleaseEndpoint(endpoint);
@@ -269,29 +314,48 @@ internal sealed class PoolFleet
         const string pathName = "PATH=";
         var environment = WorkerEnvironment.Build(_fleet.Environment, _run, key.Slot, key.Generation, endpoint, _fleet.Mark);
         var path = environment.FirstOrDefault(entry => entry.StartsWith(pathName, StringComparison.Ordinal))?[pathName.Length..];
-        var directory = _run.Directory ?? Directory.GetCurrentDirectory();
-        var program = ProgramPath.Find(_run.Command[0], path, directory, out problem);
+        var program = ProgramPath.Find(_run.Command[0], path, _run.Directory, out problem);
+        if (program is not null && _run.Directory is null && !OwnDirectory.Exists)
+        {
+            Log(Severity.Warning, NameOf(key.Slot), $"starts in a directory without a name: {OwnDirectory.Vanished}");
+        }
+
         return program is null ? null : ChildProcess.TryStart(
             new ChildCommand
             {
                 Program = program,
                 Arguments = _run.Command,
                 Environment = environment,
-                Directory = directory,
+                Directory = _run.Directory,
                 PipeOutput = true,
             },
             out problem);
     }
 
-    private Endpoint? NewEndpoint(WorkerKey key)
+    private Endpoint? NewEndpoint(WorkerKey key, out string problem)
     {
+        problem = "";
         if (_run.Transport == WorkerTransport.Unix)
         {
             var name = string.Create(CultureInfo.InvariantCulture, $"{_pool.Index}-{key.Slot}-{key.Generation}.sock");
             return Endpoint.Unix(Path.Combine(_fleet.SocketDirectory!, name));
         }
 
-        return _fleet.Ports.TryTake() is { } port ? Endpoint.Ip(IPAddress.Loopback, port) : null;
+        try
+        {
+            if (_fleet.Ports.TryTake() is { } port)
+            {
+                return Endpoint.Ip(IPAddress.Loopback, port);
+            }
+
+            problem = "no port is free for it on 127.0.0.1";
+        }
+        catch (IOException e)
+        {
+            problem = e.Message;
+        }
+
+        return null;
     }
 
     private void Release(RunningWorker worker)

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using FastLB.Linux;
 
 namespace FastLB.Fleet;
 
@@ -38,6 +39,7 @@ internal sealed class PortAllocator
         new(RangeBeside(ReadEphemeralRange()), Random.Shared.Next(ushort.MaxValue), CanBind);
 
     /// <summary>A port that no live worker has and that can be bound, or null when none is left.</summary>
+    /// <exception cref="IOException">No port can be tried now; the message is a clause that says why.</exception>
     public int? TryTake()
     {
         for (var tried = 0; tried < _end - _first; tried++)
@@ -89,17 +91,23 @@ internal sealed class PortAllocator
         }
     }
 
+    /// <exception cref="IOException">The kernel gives no socket to try with.</exception>
     internal static bool CanBind(int port)
     {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         try
         {
+            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
             return true;
         }
-        catch (SocketException)
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.AddressAlreadyInUse or SocketError.AccessDenied)
         {
             return false;
+        }
+        catch (SocketException e)
+        {
+            // The runtime has one code for the limit of this process and that of the machine; the first is the usual one.
+            throw new IOException(e.SocketErrorCode == SocketError.TooManyOpenSockets ? SystemError.NoDescriptors : e.Message, e);
         }
     }
 }

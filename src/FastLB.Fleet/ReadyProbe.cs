@@ -68,12 +68,9 @@ internal sealed class ReadyProbe : IDisposable
             await socket.ConnectAsync(_address, attempt.Token).ConfigureAwait(false);
             return true;
         }
-        catch (SocketException)
+        catch (Exception) when (!end.IsCancellationRequested)
         {
-            return false;
-        }
-        catch (OperationCanceledException) when (!end.IsCancellationRequested)
-        {
+            // Refused, not in time, or no descriptor for the attempt: all of them are "not yet", and readyTimeout is the bound.
             return false;
         }
     }

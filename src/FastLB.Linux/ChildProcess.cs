@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using FastLB.Core.Loop;
 
 namespace FastLB.Linux;
@@ -15,8 +14,8 @@ public sealed record ChildCommand
     /// <summary>The whole environment, as NAME=value.</summary>
     public required IReadOnlyList<string> Environment { get; init; }
 
-    /// <summary>The working directory, absolute.</summary>
-    public required string Directory { get; init; }
+    /// <summary>The working directory, absolute; null: FastLB's own, which the child then has even when it has been removed.</summary>
+    public required string? Directory { get; init; }
 
     /// <summary>Its own session, so that nothing that the terminal sends reaches it, instead of only its own process group.</summary>
     public bool OwnSession { get; init; }
@@ -203,7 +202,7 @@ public sealed unsafe class ChildProcess : PolledDescriptor
         new Span<byte>(noSignals, Libc.SignalSetBytes).Clear();
 
         using var program = new CStrings([command.Program]);
-        using var directory = new CStrings([command.Directory]);
+        using var directory = new CStrings(command.Directory is { } named ? [named] : []);
         using var devNull = new CStrings(DevNull);
         using var arguments = new CStrings(command.Arguments);
         using var environment = new CStrings(command.Environment);
@@ -233,7 +232,7 @@ public sealed unsafe class ChildProcess : PolledDescriptor
         var result = Redirect(actions, input, 0, devNull, Libc.O_RDONLY);
         result = result < 0 ? result : Redirect(actions, output, 1, devNull, Libc.O_WRONLY);
         result = result < 0 ? result : Redirect(actions, errors, 2, devNull, Libc.O_WRONLY);
-        return result < 0 ? result : Libc.SpawnActionsChangeDirectory(actions, directory);
+        return result < 0 || directory is null ? result : Libc.SpawnActionsChangeDirectory(actions, directory);
     }
 
     private static int Redirect(byte* actions, int from, int to, byte* devNull, int flags) =>
@@ -251,8 +250,9 @@ public sealed unsafe class ChildProcess : PolledDescriptor
             noEntry => $"'{command.Program}' needs an interpreter or loader that does not exist (its #! line names it)",
             tooBig => "its arguments and environment together are too long for the kernel",
             notExecutable => $"'{command.Program}' is not a program; a script needs a #! line",
-            denied => $"this user may not execute '{command.Program}' in '{command.Directory}'",
-            _ => $"'{command.Program}': {Marshal.GetPInvokeErrorMessage(error)} (error {error})",
+            denied => $"this user may not execute '{command.Program}' in '{command.Directory ?? "."}'",
+            _ when SystemError.IsShortage(error) => SystemError.Describe(error),
+            _ => $"'{command.Program}': {SystemError.Describe(error)}",
         };
     }
 

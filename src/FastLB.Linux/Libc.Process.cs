@@ -11,7 +11,14 @@ internal static unsafe partial class Libc
     internal const int SIGKILL = 9;
     internal const int SIGTERM = 15;
 
+    internal const int ESRCH = 3;
+    internal const int EIO = 5;
     internal const int ECHILD = 10;
+    internal const int ENOMEM = 12;
+    internal const int ENFILE = 23;
+    internal const int EMFILE = 24;
+
+    internal const int RLIMIT_NOFILE = 7;
 
     internal const int O_RDONLY = 0;
     internal const int O_WRONLY = 1;
@@ -180,6 +187,13 @@ internal static unsafe partial class Libc
 
     internal static uint UserId() => geteuid();
 
+    /// <summary>How many descriptors this process may have (ulimit -n), 0 when the kernel does not say.</summary>
+    internal static ulong DescriptorLimit()
+    {
+        var limits = stackalloc ulong[2];
+        return getrlimit(RLIMIT_NOFILE, limits) == 0 ? limits[0] : 0;
+    }
+
     internal static int OpenForReading(byte* path) => Check(open(path, O_RDONLY | O_CLOEXEC, 0));
 
     [LibraryImport("libc")]
@@ -226,6 +240,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc")]
     private static partial uint geteuid();
+
+    [LibraryImport("libc")]
+    private static partial int getrlimit(int resource, ulong* limits);
 
     [LibraryImport("libc")]
     private static partial int sigfillset(byte* set);

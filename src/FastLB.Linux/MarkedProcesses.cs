@@ -14,13 +14,17 @@ public static unsafe class MarkedProcesses
     private const int EnvironmentBytes = 64 * 1024;
 
     /// <summary>Sends SIGKILL to every process whose environment holds all of <paramref name="entries"/> (NAME=value).</summary>
-    /// <returns>How many there were. They may still be on their way out.</returns>
+    /// <returns>
+    /// How many there were; they may still be on their way out. -errno when not all processes could be looked at, because descriptors
+    /// or memory ran out; those that could be are killed all the same.
+    /// </returns>
     public static int Kill(params IReadOnlyList<string> entries)
     {
         var wanted = entries.Select(entry => Encoding.UTF8.GetBytes($"\0{entry}\0")).ToArray();
         var killed = 0;
         var buffer = new byte[EnvironmentBytes + 2];
-        foreach (var directory in Directory.EnumerateDirectories("/proc"))
+        var shortage = 0;
+        foreach (var directory in ProcessDirectories(ref shortage))
         {
             if (!int.TryParse(Path.GetFileName(directory), NumberStyles.None, CultureInfo.InvariantCulture, out var pid))
             {
@@ -31,10 +35,11 @@ public static unsafe class MarkedProcesses
             var pidfd = Libc.PidfdOpen(pid);
             if (pidfd < 0)
             {
+                shortage = SystemError.IsShortage(-pidfd) ? pidfd : shortage;
                 continue;
             }
 
-            if (Holds($"{directory}/environ", buffer, wanted) && Libc.PidfdSendSignal(pidfd, Libc.SIGKILL) >= 0)
+            if (Holds($"{directory}/environ", buffer, wanted, ref shortage) && Libc.PidfdSendSignal(pidfd, Libc.SIGKILL) >= 0)
             {
                 killed++;
             }
@@ -42,15 +47,31 @@ public static unsafe class MarkedProcesses
             _ = Libc.Close(pidfd);
         }
 
-        return killed;
+        return shortage < 0 ? shortage : killed;
     }
 
-    private static bool Holds(string environFile, byte[] buffer, byte[][] wanted)
+    /// <summary>All of them before the first is looked at: the open directory would take one of the last descriptors.</summary>
+    private static string[] ProcessDirectories(ref int shortage)
+    {
+        try
+        {
+            return Directory.GetDirectories("/proc");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The runtime leaves the errno there when it has no HRESULT of its own for it.
+            shortage = e.HResult > 0 ? -e.HResult : -Libc.EIO;
+            return [];
+        }
+    }
+
+    private static bool Holds(string environFile, byte[] buffer, byte[][] wanted, ref int shortage)
     {
         using var path = new CStrings([environFile]);
         var file = Libc.OpenForReading(path.First);
         if (file < 0)
         {
+            shortage = SystemError.IsShortage(-file) ? file : shortage;
             return false;
         }
 

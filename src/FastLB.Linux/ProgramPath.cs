@@ -9,15 +9,15 @@ public static class ProgramPath
     /// <summary>What execvp(3) searches when PATH is not set.</summary>
     private const string DefaultPath = "/usr/local/bin:/usr/bin:/bin";
 
-    /// <summary>The absolute path of <paramref name="program"/>, or null and a clause that says what is wrong.</summary>
+    /// <summary>The path of <paramref name="program"/>, absolute when the directory is, or null and a clause that says what is wrong.</summary>
     /// <param name="program">A name to look up, or anything with a slash: a path from <paramref name="directory"/>.</param>
     /// <param name="path">The child's PATH; null when it has none.</param>
-    /// <param name="directory">The child's working directory, absolute.</param>
+    /// <param name="directory">The child's working directory, absolute; null when it is the caller's own, which is never named, because it may have been removed.</param>
     /// <param name="problem">Follows the words "cannot start ...:".</param>
-    public static string? Find(string program, string? path, string directory, out string problem)
+    public static string? Find(string program, string? path, string? directory, out string problem)
     {
         problem = "";
-        if (!Directory.Exists(directory))
+        if (directory is not null && !Directory.Exists(directory))
         {
             problem = $"its directory '{directory}' does not exist";
             return null;
@@ -31,7 +31,7 @@ public static class ProgramPath
 
         if (program.Contains('/', StringComparison.Ordinal))
         {
-            var file = Path.GetFullPath(program, directory);
+            var file = From(directory, program);
             if (IsProgram(file))
             {
                 return file;
@@ -39,6 +39,7 @@ public static class ProgramPath
 
             problem = Directory.Exists(file) ? $"'{file}' is a directory"
                 : File.Exists(file) ? $"'{file}' is not executable (chmod +x makes it so)"
+                : directory is null && !Path.IsPathRooted(file) && !OwnDirectory.Exists ? $"'{file}' cannot be found, because {OwnDirectory.Vanished}"
                 : $"'{file}' does not exist";
             return null;
         }
@@ -46,7 +47,7 @@ public static class ProgramPath
         foreach (var entry in (path ?? DefaultPath).Split(':'))
         {
             // An empty entry means the working directory (POSIX, "Other Environment Variables").
-            var file = Path.Combine(Path.GetFullPath(entry.Length == 0 ? "." : entry, directory), program);
+            var file = Path.Combine(From(directory, entry.Length == 0 ? "." : entry), program);
             if (IsProgram(file))
             {
                 return file;
@@ -56,6 +57,8 @@ public static class ProgramPath
         problem = $"'{program}': no such program in PATH";
         return null;
     }
+
+    private static string From(string? directory, string path) => directory is null ? path : Path.GetFullPath(path, directory);
 
     private static bool IsProgram(string file) => File.Exists(file) && Libc.IsExecutable(file);
 }

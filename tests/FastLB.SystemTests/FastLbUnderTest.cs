@@ -28,7 +28,7 @@ internal sealed class FastLbUnderTest : IAsyncDisposable
     /// Starts with this configuration, in which ADMIN and LISTEN, or LISTEN0 and LISTEN1, stand for free addresses, and DEMO for
     /// the command of the built-in demo worker.
     /// </summary>
-    public static async Task<FastLbUnderTest> Start(string yaml, bool waitUntilReady = true)
+    public static async Task<FastLbUnderTest> Start(string yaml, bool waitUntilReady = true, string? directory = null, string[]? wrapper = null)
     {
         var fastlb = new FastLbUnderTest();
         yaml = yaml.Replace("ADMIN", $"127.0.0.1:{fastlb._adminPort}", StringComparison.Ordinal)
@@ -38,7 +38,8 @@ internal sealed class FastLbUnderTest : IAsyncDisposable
             .Replace("DEMO", $"[dotnet, {Repository.FastLbAssembly}, demo-worker]", StringComparison.Ordinal);
         var file = Path.Combine(fastlb._directory.FullName, "fastlb.yaml");
         await File.WriteAllTextAsync(file, yaml);
-        fastlb.Program = RunningProgram.Start("dotnet", [Repository.FastLbAssembly, "run", "-c", file]);
+        fastlb.Program = RunningProgram.Start(
+            wrapper?[0] ?? "dotnet", [.. wrapper is null ? [] : (string[])[.. wrapper[1..], "dotnet"], Repository.FastLbAssembly, "run", "-c", file], directory: directory);
         await (waitUntilReady ? fastlb.Ready() : fastlb.Answers(HttpStatusCode.ServiceUnavailable, HttpStatusCode.OK));
         var status = await fastlb.Status();
         fastlb.Port = IPEndPoint.Parse((string)status["listeners"]![0]!["bind"]!).Port;

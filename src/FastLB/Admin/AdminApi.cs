@@ -36,7 +36,8 @@ internal sealed class AdminApi : IAsyncDisposable
     {
         // The empty builder reads neither appsettings.json of the directory that FastLB happens to be started in nor
         // ASPNETCORE_URLS, both of which belong to the user's own project.
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        // Named, because the default is the working directory, which may have been removed by a deploy. Nothing is read from it.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = "/" });
         builder.Logging.AddFilter(null, LogLevel.Warning).AddProvider(logs);
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         builder.Services.AddRoutingCore();

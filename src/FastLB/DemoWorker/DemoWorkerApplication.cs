@@ -35,7 +35,8 @@ internal sealed class DemoWorkerApplication
     public static WebApplication Build(DemoWorkerIdentity identity, Action<int> exit)
     {
         // The empty builder starts quickest, and no file or variable of the user's project can change what the demo does.
-        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        // Named, because the default is the working directory, which may have been removed by a deploy. Nothing is read from it.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = "/" });
         builder.Services.AddRoutingCore();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(o =>
         {
