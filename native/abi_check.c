@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -36,6 +38,8 @@ int main(void)
     VALUE(TCP_NODELAY);
     VALUE(SHUT_WR);
     VALUE(MSG_NOSIGNAL);
+    VALUE(MSG_PEEK);
+    VALUE(SIOCOUTQ);
     VALUE(F_DUPFD_CLOEXEC);
     VALUE(EPOLL_CLOEXEC);
     VALUE(EPOLL_CTL_ADD);

@@ -17,7 +17,10 @@ public sealed unsafe partial class EpollLoop
     private const int AcceptPauseMs = 100;
 
     private readonly List<ListenerEntry> _listeners = [];
-    private readonly int _descriptorCeiling = Libc.DescriptorLimit() / 4 * 3;
+
+    /// <summary>The first descriptor number that clients do not get: three quarters of what the process may have.</summary>
+    private readonly int _descriptorCeiling =
+        Libc.DescriptorLimit() is > 0 and < int.MaxValue and var limit ? (int)(limit / 4 * 3) : int.MaxValue;
 
     /// <summary>How often accepting had to rest because the process had no descriptors or memory left.</summary>
     public long AcceptPauses { get; private set; }

@@ -148,7 +148,8 @@ public sealed unsafe partial class EpollLoop : EventLoop, IDisposable
 
     public override long SendProgress(Peer peer) => peer.State.SendOffset - (long)Libc.QueuedToSend(peer.State.Handle);
 
-    public override bool HasInput(Peer peer) => (peer.State.Flags & PeerFlags.Readable) != 0;
+    public override bool HasInput(Peer peer, bool askKernel) =>
+        (peer.State.Flags & PeerFlags.Readable) != 0 || (askKernel && Libc.Peek(peer.State.Handle) != -Libc.EAGAIN);
 
     public override void ShutdownSend(Peer peer)
     {

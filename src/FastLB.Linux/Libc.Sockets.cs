@@ -21,10 +21,10 @@ internal static unsafe partial class Libc
     internal const int IPV6_V6ONLY = 26;
     internal const int TCP_NODELAY = 1;
     internal const int SHUT_WR = 1;
+    internal const int MSG_PEEK = 2;
     internal const int MSG_NOSIGNAL = 0x4000;
     internal const int F_DUPFD_CLOEXEC = 1030;
     internal const int SIOCOUTQ = 0x5411;
-    internal const int RLIMIT_NOFILE = 7;
 
     internal const int EPOLL_CLOEXEC = 0x80000;
     internal const int EPOLL_CTL_ADD = 1;
@@ -85,6 +85,13 @@ internal static unsafe partial class Libc
 
     internal static nint Receive(int fd, byte* buffer, nint length) => Check(recv(fd, buffer, (nuint)length, 0));
 
+    /// <summary>Whether a byte (1), the end (0), nothing yet (-EAGAIN) or an error waits; takes nothing away.</summary>
+    internal static nint Peek(int fd)
+    {
+        byte one;
+        return Check(recv(fd, &one, 1, MSG_PEEK));
+    }
+
     internal static nint Send(int fd, byte* buffer, nint length) => Check(send(fd, buffer, (nuint)length, MSG_NOSIGNAL));
 
     internal static int Shutdown(int fd, int how) => Check(shutdown(fd, how));
@@ -112,13 +119,6 @@ internal static unsafe partial class Libc
     {
         int queued;
         return Check(ioctl(fd, SIOCOUTQ, &queued)) < 0 ? 0 : queued;
-    }
-
-    /// <summary>How many descriptors this process may have now (getrlimit(2), RLIMIT_NOFILE).</summary>
-    internal static int DescriptorLimit()
-    {
-        var limits = stackalloc ulong[2];
-        return Check(getrlimit(RLIMIT_NOFILE, limits)) < 0 ? int.MaxValue : (int)Math.Min(limits[0], int.MaxValue);
     }
 
     internal static int Duplicate(int fd) => Check(fcntl(fd, F_DUPFD_CLOEXEC, 0));
@@ -175,9 +175,6 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc")]
     private static partial int ioctl(int fd, nuint request, void* argument);
-
-    [LibraryImport("libc")]
-    private static partial int getrlimit(int resource, ulong* limits);
 
     [LibraryImport("libc")]
     private static partial int fcntl(int fd, int command, int argument);

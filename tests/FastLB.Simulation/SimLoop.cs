@@ -348,7 +348,7 @@ internal sealed class SimLoop(SimNetwork network, BufferPool buffers, ulong seed
         return descriptor;
     }
 
-    public override bool HasInput(Peer peer) => DescriptorOf(peer).Socket is { IsReadable: true };
+    public override bool HasInput(Peer peer, bool askKernel) => DescriptorOf(peer).Socket is { IsReadable: true };
 
     private Descriptor DescriptorOf(Peer peer) => _descriptors[peer.State.Handle]!;
 

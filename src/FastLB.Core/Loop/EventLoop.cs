@@ -80,9 +80,10 @@ public abstract class EventLoop
 
     /// <summary>
     /// Whether bytes or an end are known to wait at a peer that has not been told yet. An idle connection of which that is true must not
-    /// be used. A loop that cannot tell answers false.
+    /// be used. With <paramref name="askKernel"/> the loop looks again instead of going by what it was told, at the price of a call. A loop
+    /// that cannot tell answers false.
     /// </summary>
-    public virtual bool HasInput(Peer peer) => false;
+    public virtual bool HasInput(Peer peer, bool askKernel) => false;
 
     /// <summary>Runs <paramref name="work"/> on the loop's thread soon. Safe from every thread.</summary>
     public void Post(PostedWork work)

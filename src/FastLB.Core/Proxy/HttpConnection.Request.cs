@@ -242,7 +242,7 @@ public sealed partial class HttpConnection
         _requestOnWire = false;
         _upstreamSendBroken = false;
         Loop.Timers.Arm(this, Loop.NowMs + Settings.Timeouts.BodyMs);
-        if (!fresh && chosen.TryTakeIdle(this) is { } idle)
+        if (!fresh && chosen.TryTakeIdle(this, careful: !IsIdempotent(_method)) is { } idle)
         {
             _upstream = idle;
             SendRequest();

@@ -36,12 +36,15 @@ public sealed class UpstreamPool
     /// <summary>True while a failed connect keeps the worker out of rotation.</summary>
     public bool IsOut(long nowMs) => nowMs < _outUntilMs;
 
-    /// <summary>An idle connection for <paramref name="owner"/>, or null when none waits.</summary>
-    internal UpstreamConnection? TryTakeIdle(ClientConnection owner)
+    /// <summary>
+    /// An idle connection for <paramref name="owner"/>, or null when none waits. With <paramref name="careful"/>, for a request that
+    /// cannot be sent a second time, the kernel is asked whether the worker has just closed it.
+    /// </summary>
+    internal UpstreamConnection? TryTakeIdle(ClientConnection owner, bool careful)
     {
         while (_newestIdle is { } connection)
         {
-            if (_proxy.Loop.HasInput(connection))
+            if (_proxy.Loop.HasInput(connection, careful))
             {
                 // What waits there was sent before the request that is about to be: an end, or bytes that are nobody's answer.
                 Discard(connection);

@@ -65,6 +65,8 @@ public class SocketAbiTests
         ["TCP_NODELAY"] = Libc.TCP_NODELAY,
         ["SHUT_WR"] = Libc.SHUT_WR,
         ["MSG_NOSIGNAL"] = Libc.MSG_NOSIGNAL,
+        ["MSG_PEEK"] = Libc.MSG_PEEK,
+        ["SIOCOUTQ"] = Libc.SIOCOUTQ,
         ["F_DUPFD_CLOEXEC"] = Libc.F_DUPFD_CLOEXEC,
         ["EPOLL_CLOEXEC"] = Libc.EPOLL_CLOEXEC,
         ["EPOLL_CTL_ADD"] = Libc.EPOLL_CTL_ADD,
