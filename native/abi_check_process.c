@@ -43,6 +43,7 @@ int main(void) {
     VALUE(POLLIN);
     VALUE(O_RDONLY);
     VALUE(O_WRONLY);
+    VALUE(O_RDWR);
     VALUE(O_CLOEXEC);
     VALUE(POSIX_SPAWN_SETPGROUP);
     VALUE(POSIX_SPAWN_SETSIGDEF);
@@ -52,6 +53,7 @@ int main(void) {
     VALUE(CLD_KILLED);
     VALUE(CLD_DUMPED);
     VALUE(P_PID);
+    VALUE(P_PGID);
     VALUE(P_PIDFD);
     VALUE(X_OK);
     VALUE(WNOHANG);

@@ -15,8 +15,8 @@ namespace FastLB.Fleet;
 /// </summary>
 public sealed class FleetHost : IDisposable
 {
-    /// <summary>How often the requests in flight on a draining worker are looked at.</summary>
-    private const int DrainPollMs = 15;
+    /// <summary>How often draining workers and groups without a leader are looked at.</summary>
+    private const int LookPauseMs = 15;
 
     /// <summary>The most reads of worker output in one turn, together 64 KB. The rest waits in its pipe, and its writer with it.</summary>
     private const int OutputReadsPerTurn = 16;
@@ -287,7 +287,7 @@ public sealed class FleetHost : IDisposable
         var wait = Math.Min(LongestWaitMs, Math.Max(0, _guardian!.NextDeadlineMs - NowMs));
         foreach (var pool in _pools)
         {
-            wait = Math.Min(wait, pool.IsDraining ? Math.Min(DrainPollMs, pool.MillisecondsToNext) : pool.MillisecondsToNext);
+            wait = Math.Min(wait, pool.NeedsLooking ? Math.Min(LookPauseMs, pool.MillisecondsToNext) : pool.MillisecondsToNext);
         }
 
         return (int)wait;

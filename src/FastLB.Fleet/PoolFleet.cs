@@ -40,6 +40,7 @@ internal sealed class PoolFleet
     private readonly Supervisor _supervisor;
     private readonly Dictionary<WorkerKey, RunningWorker> _running = [];
     private readonly List<RunningWorker> _draining = [];
+    private readonly List<RunningWorker> _leaderless = [];
     private readonly Queue<(FleetEvent Event, RunningWorker? LastWordsOf)> _events = new();
     private readonly List<FleetEffect> _effects = [];
     private readonly DateTimeOffset[] _lastStarts;
@@ -67,8 +68,9 @@ internal sealed class PoolFleet
     /// <summary>Whether anything happened since this was last set to false.</summary>
     public bool HasChanged { get; set; }
 
-    /// <summary>Whether a worker drains, whose requests in flight have to be looked at from time to time.</summary>
-    public bool IsDraining => _draining.Count > 0;
+    /// <summary>Whether something goes on that nobody reports, so that <see cref="Tick"/> has to look at it every few milliseconds:
+    /// requests in flight on a draining worker, or what a stopping worker's leader left behind in its process group.</summary>
+    public bool NeedsLooking => _draining.Count > 0 || _leaderless.Count > 0;
 
     /// <summary>Milliseconds until <see cref="Tick"/> is due, at least 0.</summary>
     public long MillisecondsToNext => _supervisor.NextDeadlineMs == long.MaxValue ? long.MaxValue : Math.Max(0, _supervisor.NextDeadlineMs - NowMs);
@@ -81,9 +83,14 @@ internal sealed class PoolFleet
 
     public void Stop() => Tell(new FleetEvent.Stop());
 
-    /// <summary>Looks at deadlines and draining workers.</summary>
+    /// <summary>Looks at deadlines, draining workers and groups that have lost their leader.</summary>
     public void Tick()
     {
+        for (var i = _leaderless.Count - 1; i >= 0; i--)
+        {
+            OnExited(_leaderless[i]);
+        }
+
         for (var i = _draining.Count - 1; i >= 0; i--)
         {
             var worker = _draining[i];
@@ -100,11 +107,18 @@ internal sealed class PoolFleet
         }
     }
 
-    /// <summary>The poller says that the worker's process has exited.</summary>
+    /// <summary>The worker's process has exited, as the poller says, or what it left behind may have.</summary>
     public void OnExited(RunningWorker worker)
     {
         if (!worker.Child.Reap())
         {
+            if (worker.Child.Exit is not null && !_leaderless.Contains(worker))
+            {
+                // The rest of the group has what is left of killTimeout. Its leader would be reported in every turn from now on.
+                _fleet.Poller.Forget(worker.Child);
+                _leaderless.Add(worker);
+            }
+
             return;
         }
 
@@ -361,6 +375,7 @@ internal sealed class PoolFleet
     private void Release(RunningWorker worker)
     {
         _draining.Remove(worker);
+        _leaderless.Remove(worker);
         worker.Close(_fleet.Poller);
         ReleaseEndpoint(worker.Endpoint);
     }

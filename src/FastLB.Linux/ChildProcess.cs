@@ -32,8 +32,13 @@ public sealed record ChildCommand
 /// signal at its default and none blocked: .NET ignores SIGPIPE, and a child would inherit that. Readable, as the poller sees
 /// it, means that the process has exited; then <see cref="Reap"/>.
 /// <para>
-/// One thread owns it. A signal reaches the right group always: the number stays taken until the leader is reaped, and nothing
-/// is sent afterwards.
+/// A child that was asked to stop is gone when its whole group is: the leader may be a shell around the real worker, which needs its
+/// time. One that ends unasked takes its group with it at once.
+/// </para>
+/// <para>
+/// One thread owns it. The kernel gives the group's number to nobody while any process is in the group. Once the leader is reaped
+/// nobody holds the group open for us, so its owner calls <see cref="Reap"/> every few milliseconds, and no signal is sent after the
+/// group was seen empty. That a number comes round again within such a pause is not excluded, but the kernel gives them in turn.
 /// </para>
 /// </summary>
 public sealed unsafe class ChildProcess : PolledDescriptor
@@ -44,6 +49,9 @@ public sealed unsafe class ChildProcess : PolledDescriptor
     private static readonly string[] DevNull = ["/dev/null"];
 
     private int _input;
+    private bool _isTerminated;
+    private bool _isKilled;
+    private bool _isGone;
 
     private ChildProcess(int pid, int pidfd, int input, ChildOutput? output, ChildOutput? errors)
         : base(pidfd)
@@ -61,7 +69,7 @@ public sealed unsafe class ChildProcess : PolledDescriptor
 
     public ChildOutput? Errors { get; }
 
-    /// <summary>How it ended; null until <see cref="Reap"/>.</summary>
+    /// <summary>How the leader ended; null until <see cref="Reap"/> found that it did.</summary>
     public ExitStatus? Exit { get; private set; }
 
     /// <summary>Starts a child. Null, and a clause that says why, when the kernel refuses.</summary>
@@ -117,28 +125,47 @@ public sealed unsafe class ChildProcess : PolledDescriptor
     }
 
     /// <summary>Asks the whole group to stop.</summary>
-    public void Terminate() => Signal(Libc.SIGTERM);
+    public void Terminate()
+    {
+        _isTerminated = true;
+        Signal(Libc.SIGTERM);
+    }
 
     /// <summary>Kills the whole group.</summary>
-    public void Kill() => Signal(Libc.SIGKILL);
+    public void Kill()
+    {
+        _isKilled = true;
+        Signal(Libc.SIGKILL);
+    }
 
     /// <summary>
-    /// Takes the status of a process that has exited, and kills what is left of its group, before that number is free again.
+    /// Takes the status of a process that has exited. What is left of its group is killed, before that number is free again, unless
+    /// the group was asked to stop and may still do so.
     /// </summary>
-    /// <returns>False when it still runs.</returns>
+    /// <returns>False when it still runs, or when <see cref="Exit"/> is known but others of the stopping group still run.</returns>
     public bool Reap()
     {
-        if (Exit is not null)
+        if (!_isGone && (Exit is not null || IsReadable))
         {
-            return true;
+            var mayStop = _isTerminated && !_isKilled;
+            if (Exit is null)
+            {
+                TakeStatus(killRest: !mayStop);
+            }
+
+            _isGone = !mayStop || !GroupLives();
         }
 
-        if (!IsReadable)
+        return _isGone;
+    }
+
+    private void TakeStatus(bool killRest)
+    {
+        if (killRest)
         {
-            return false;
+            _ = Libc.KillGroup(Pid, Libc.SIGKILL);
         }
 
-        _ = Libc.KillGroup(Pid, Libc.SIGKILL);
         var result = Libc.WaitExited(Descriptor, out var info);
         Invariant.That(result >= 0 || result == -Libc.ECHILD, "an exited child can be reaped");
         Exit = info.Code switch
@@ -148,7 +175,16 @@ public sealed unsafe class ChildProcess : PolledDescriptor
             Libc.CLD_DUMPED => new ExitStatus(ExitKind.Dumped, info.Status),
             _ => new ExitStatus(ExitKind.Unknown, 0),
         };
-        return true;
+    }
+
+    private bool GroupLives()
+    {
+        // As process 1 of a container FastLB inherits the orphans of the group, and a zombie would keep it for ever.
+        while (Libc.WaitExitedInGroup(Pid, out var orphan) >= 0 && orphan.Pid != 0)
+        {
+        }
+
+        return Libc.GroupExists(Pid);
     }
 
     /// <summary>Ends the child's standard input. Closing twice is closing once.</summary>
@@ -269,7 +305,7 @@ public sealed unsafe class ChildProcess : PolledDescriptor
 
     private void Signal(int signal)
     {
-        Invariant.That(Exit is null, "a reaped process gets no signal");
+        Invariant.That(!_isGone, "a group that is gone gets no signal");
 
         // A refusal means that the whole group became another user's (a setuid program); the supervisor's patience ends some time.
         _ = Libc.KillGroup(Pid, signal);

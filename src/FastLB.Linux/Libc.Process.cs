@@ -22,6 +22,7 @@ internal static unsafe partial class Libc
 
     internal const int O_RDONLY = 0;
     internal const int O_WRONLY = 1;
+    internal const int O_RDWR = 2;
     internal const int O_CLOEXEC = 0x80000;
 
     internal const short POLLIN = 1;
@@ -45,6 +46,7 @@ internal static unsafe partial class Libc
     internal const int CLD_DUMPED = 3;
 
     internal const int P_PID = 1;
+    internal const int P_PGID = 2;
     internal const int P_PIDFD = 3;
     internal const int X_OK = 1;
     internal const int WNOHANG = 1;
@@ -155,6 +157,19 @@ internal static unsafe partial class Libc
         return Check(waitid(P_PID, (uint)pid, &info, WEXITED));
     }
 
+    /// <summary>Reaps a child that has exited and is in the group, if there is one. <c>info.Pid</c> stays 0 when there is none.</summary>
+    internal static int WaitExitedInGroup(int processGroup, out ChildInfo info)
+    {
+        info = default;
+        fixed (ChildInfo* p = &info)
+        {
+            return Check(waitid(P_PGID, (uint)processGroup, p, WEXITED | WNOHANG));
+        }
+    }
+
+    /// <summary>Whether any process, a zombie too, is in the group.</summary>
+    internal static bool GroupExists(int processGroup) => KillGroup(processGroup, 0) != -ESRCH;
+
     internal static int KillGroup(int processGroup, int signal) => Check(kill(-processGroup, signal));
 
     /// <summary>Both ends are close-on-exec and blocking.</summary>
@@ -193,6 +208,9 @@ internal static unsafe partial class Libc
         var limits = stackalloc ulong[2];
         return getrlimit(RLIMIT_NOFILE, limits) == 0 ? limits[0] : 0;
     }
+
+    /// <summary>For reading and writing; children inherit it.</summary>
+    internal static int OpenInheritable(byte* path) => Check(open(path, O_RDWR, 0));
 
     internal static int OpenForReading(byte* path) => Check(open(path, O_RDONLY | O_CLOEXEC, 0));
 

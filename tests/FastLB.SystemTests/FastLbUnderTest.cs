@@ -94,8 +94,19 @@ internal sealed class FastLbUnderTest : IAsyncDisposable
     {
         if (!Program.HasExited)
         {
-            Program.Signal("TERM");
-            Program.Signal("TERM");
+            // The second time at once, which takes half a second of FastLB's own time to mean that.
+            await Eventually.True(
+                () =>
+                {
+                    if (!Program.HasExited)
+                    {
+                        Program.Signal("TERM");
+                    }
+
+                    return Program.HasExited;
+                },
+                "the end of FastLB",
+                () => Program.Errors);
             await Program.Exit(TimeSpan.FromSeconds(30));
         }
 

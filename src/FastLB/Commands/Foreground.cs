@@ -20,7 +20,7 @@ internal static class Foreground
             log.LogWarning("{Warning}", warning);
         }
 
-        using var signals = new Signals(log);
+        using var signals = new Signals(log, TimeProvider.System);
         try
         {
             RunAsync(settings, logs, factory, signals, log, started).GetAwaiter().GetResult();

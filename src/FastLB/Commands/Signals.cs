@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 namespace FastLB.Commands;
 
 /// <summary>
-/// What the process is told by signals while it serves. SIGTERM and SIGINT ask to stop, a second one to stop at once; SIGUSR2 asks
+/// What the process is told by signals while it serves. SIGTERM and SIGINT ask to stop, one that comes
+/// at least half a second later to stop at once; SIGUSR2 asks
 /// for a rolling restart. Handlers run on a thread of the runtime, one at a time per signal.
 /// </summary>
 internal sealed class Signals : IDisposable
@@ -16,10 +17,11 @@ internal sealed class Signals : IDisposable
     private readonly PosixSignalRegistration[] _registrations;
     private readonly ILogger _log;
     private volatile Action? _restartWanted;
-    private int _stops;
+    private readonly StopWish _stopWish;
 
-    public Signals(ILogger log)
+    public Signals(ILogger log, TimeProvider time)
     {
+        _stopWish = new StopWish(time);
         _log = log;
         _registrations =
         [
@@ -33,7 +35,7 @@ internal sealed class Signals : IDisposable
     /// <summary>Completes at the first wish to stop.</summary>
     public Task StopWanted => _stopWanted.Task;
 
-    /// <summary>Cancelled at the second.</summary>
+    /// <summary>Cancelled at the second that counts.</summary>
     public CancellationToken StopAtOnce => _stopAtOnce.Token;
 
     /// <summary>Called on SIGUSR2, once the server runs.</summary>
@@ -52,15 +54,15 @@ internal sealed class Signals : IDisposable
     private void OnStop(PosixSignalContext context)
     {
         context.Cancel = true;
-        switch (Interlocked.Increment(ref _stops))
+        switch (_stopWish.Signalled())
         {
-            case 1:
+            case StopWish.Meaning.Finish:
                 _log.LogInformation(
                     "{Signal}: what runs is finished, then FastLB stops; once more stops at once",
                     NameOf(context));
                 _stopWanted.TrySetResult();
                 break;
-            case 2:
+            case StopWish.Meaning.StopAtOnce:
                 _log.LogWarning("{Signal} again: stopping at once", NameOf(context));
                 _stopAtOnce.Cancel();
                 break;

@@ -92,9 +92,10 @@ internal sealed class LogWriter : IDisposable
             _stream.Write(_bytes.WrittenSpan);
             _stream.Flush();
         }
-        catch (IOException)
+        catch (Exception)
         {
-            // Nobody reads stderr any more. There is no other place to say so, and serving goes on.
+            // Nobody reads stderr any more, or it is something that takes no bytes, which the runtime reports in many ways. There is
+            // no other place to say so, and serving goes on.
         }
 
         _bytes.ResetWrittenCount();

@@ -84,6 +84,15 @@ public class ChildProcessTests
     }
 
     [Fact]
+    public async Task Closed_standard_descriptors_become_the_null_device()
+    {
+        using var program = RunningProgram.Start(
+            TestRoles.Command[0], TestRoles.Command.Skip(1), new Dictionary<string, string> { [TestRoles.Variable] = "closed-descriptors" });
+        await program.Exit(TimeSpan.FromSeconds(30));
+        Assert.Equal(0, program.ExitCode);
+    }
+
+    [Fact]
     [SupportedOSPlatform("linux")]
     public void A_file_that_is_no_program_is_explained()
     {

@@ -122,6 +122,43 @@ public class FleetHostTests
     }
 
     [Fact]
+    public async Task A_worker_behind_a_shell_that_dies_of_SIGTERM_has_killTimeout_to_clean_up()
+    {
+        using var fleet = new FleetFixture(FleetFixture.Shell(1, CleaningUpBehindAWrapper("sleep 0.3; echo cleaned 1; exit 0")));
+        fleet.Host.Start();
+        await fleet.ReadyAsync(1);
+
+        await fleet.Host.StopAsync();
+
+        Assert.True(fleet.Log.Has("cleaned 1"), fleet.Log.ToString());
+        Assert.True(fleet.Log.Has("app/0 generation 1 stopped: it was killed by SIGTERM"), fleet.Log.ToString());
+        Assert.False(fleet.Log.Has("killing it"), fleet.Log.ToString());
+    }
+
+    [Fact]
+    public async Task A_worker_behind_a_shell_that_goes_on_after_SIGTERM_is_killed_after_killTimeout()
+    {
+        var run = FleetFixture.Shell(1, CleaningUpBehindAWrapper("while :; do sleep 1; done")) with { KillTimeoutMs = 200 };
+        using var fleet = new FleetFixture(run);
+        fleet.Host.Start();
+        await fleet.ReadyAsync(1);
+        var inner = await fleet.SaidAsync("inner");
+
+        await fleet.Host.StopAsync();
+
+        await Eventually.True(() => !FleetFixture.Lives(inner), "the real worker dies");
+        Assert.True(fleet.Log.Has("app/0 did not stop within 200 ms of SIGTERM (killTimeout); killing it"), fleet.Log.ToString());
+    }
+
+    /// <summary>A shell that waits for another shell, which handles SIGTERM so; beside them, what answers on the port.</summary>
+    private static string CleaningUpBehindAWrapper(string onTermination) =>
+        $$"""
+        "$@" &
+        sh -c 'trap "{{onTermination}}" TERM; echo "inner $$"; while :; do sleep 0.05; done'
+        echo never
+        """;
+
+    [Fact]
     public async Task Output_comes_line_by_line_under_the_workers_name()
     {
         using var fleet = new FleetFixture(FleetFixture.Shell(1, """echo one; echo two >&2; printf 'no end'; exit 7"""));

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using FastLB.Fleet;
+using FastLB.Linux;
 
 namespace FastLB.SystemTests.Fleet;
 
@@ -26,6 +27,7 @@ internal static class TestRoles
         ThreadStart? role = Environment.GetEnvironmentVariable(Variable) switch
         {
             "worker" => Serve,
+            "closed-descriptors" => OpenStandardDescriptors,
             "fleet-host" => HostUntilKilled,
             _ => null,
         };
@@ -50,6 +52,21 @@ internal static class TestRoles
         {
             socket.Accept().Dispose();
         }
+    }
+
+    /// <summary>Closes the standard descriptors, has them opened, and ends with status 0 when all of them are /dev/null then.</summary>
+    private static void OpenStandardDescriptors()
+    {
+        // Once before, because loading the code for the first time opens files.
+        StandardDescriptors.EnsureOpen();
+        int[] standard = [0, 1, 2];
+        foreach (var descriptor in standard)
+        {
+            _ = Libc.Close(descriptor);
+        }
+
+        StandardDescriptors.EnsureOpen();
+        Environment.Exit(standard.All(descriptor => new FileInfo($"/proc/self/fd/{descriptor}").LinkTarget == "/dev/null") ? 0 : 1);
     }
 
     /// <summary>A FastLB without its data path: two workers on unix sockets, and their pids on standard output.</summary>

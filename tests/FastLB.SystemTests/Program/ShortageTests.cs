@@ -58,6 +58,15 @@ public sealed class ShortageTests
         Assert.Equal("ready", (string)(await fastlb.Workers())[0]["state"]!);
     }
 
+    [Theory]
+    [InlineData("exec \"$@\" <&- >&- 2>&-")]
+    [InlineData("exec \"$@\" >&- 2>&-")]
+    public async Task Without_standard_descriptors_FastLB_serves(string script)
+    {
+        await using var fastlb = await FastLbUnderTest.Start(OneWorker, wrapper: ["/bin/sh", "-c", script, "sh"]);
+        Assert.Equal("ready", (string)(await fastlb.Workers())[0]["state"]!);
+    }
+
     [Fact]
     public async Task A_relative_program_in_a_removed_directory_gets_a_sentence()
     {

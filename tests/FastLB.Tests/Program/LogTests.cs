@@ -103,6 +103,38 @@ public class LogTests
         Assert.Equal(LogWriter.Capacity, text.Split("more").Length - 1);
     }
 
+    [Fact]
+    public void A_stream_that_fails_in_an_unusual_way_costs_lines_and_the_log_goes_on()
+    {
+        using var stream = new RefusingStream();
+        using (var provider = new LogProvider(stream, LogFormat.Text, colour: false))
+        {
+            var log = provider.CreateLogger("log");
+            log.LogInformation("lost");
+            Assert.True(stream.Refused.Wait(TimeSpan.FromSeconds(30)), "the writer tries");
+            log.LogInformation("kept");
+        }
+
+        Assert.Contains("kept", Encoding.UTF8.GetString(stream.ToArray()), StringComparison.Ordinal);
+    }
+
+    /// <summary>Refuses the first write as a stream on a closed descriptor does.</summary>
+    private sealed class RefusingStream : MemoryStream
+    {
+        public ManualResetEventSlim Refused { get; } = new();
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            if (!Refused.IsSet)
+            {
+                Refused.Set();
+                throw new UnauthorizedAccessException();
+            }
+
+            base.Write(buffer);
+        }
+    }
+
     private static string Text(LogLine line, bool colour = false)
     {
         var output = new ArrayBufferWriter<byte>();
