@@ -24,6 +24,11 @@ internal static class DemoWorkerProgram
             application.Run();
             return 0;
         }
+        catch (OperationCanceledException)
+        {
+            // SIGTERM came while it was still starting: there was nothing to finish.
+            return 0;
+        }
         catch (IOException failure)
         {
             Console.Error.WriteLine($"fastlb demo-worker: cannot listen on {identity.Listen}: {failure.Message}");
