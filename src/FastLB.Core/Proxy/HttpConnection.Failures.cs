@@ -211,6 +211,11 @@ public sealed partial class HttpConnection
     private void RetryOrAnswer(ErrorResponse response, Outcome outcome)
     {
         var worker = _upstreamPool!.Worker;
+        if (outcome == Outcome.WorkerClosed)
+        {
+            _upstreamPool.DiscardIdle();
+        }
+
         var isStale = _upstream!.IsReused && outcome == Outcome.WorkerClosed;
         var isSafe = !_informationalSent && _requestBuffer is not null
             && (!_requestOnWire || (_wholeRequestKept && IsIdempotent(_method)));

@@ -126,6 +126,15 @@ public sealed class UpstreamPool
     internal void Retire()
     {
         _retired = true;
+        DiscardIdle();
+    }
+
+    /// <summary>
+    /// Closes what waits here. After one connection died unanswered the others are likely to be next: a killed process's
+    /// sockets are closed one after the other, and the next request would meet one that is not closed yet.
+    /// </summary>
+    internal void DiscardIdle()
+    {
         while (_newestIdle is { } connection)
         {
             Discard(connection);

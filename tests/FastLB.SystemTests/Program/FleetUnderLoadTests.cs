@@ -79,8 +79,9 @@ public sealed partial class FleetUnderLoadTests
         await Task.WhenAll(load);
         Assert.True(answered > 100, $"{answered} requests were answered");
 
-        // Sixteen clients have at most sixteen requests in flight at each of five deaths.
-        Assert.True(failed <= 5 * 16, $"{failed} requests failed");
+        // Sixteen clients have at most sixteen requests in flight at each of five deaths, and a client whose request has failed may send
+        // its next one to the same worker while the kernel is still taking that one's sockets down.
+        Assert.True(failed <= 5 * 16 * 2, $"{failed} of {answered} requests failed");
     }
 
     [NeedsToolsFact("node")]
