@@ -22,9 +22,6 @@ public sealed unsafe partial class EpollLoop
     private readonly int _descriptorCeiling =
         Libc.DescriptorLimit() is > 0 and < int.MaxValue and var limit ? (int)(limit / 4 * 3) : int.MaxValue;
 
-    /// <summary>How often accepting had to rest because the process had no descriptors or memory left.</summary>
-    public long AcceptPauses { get; private set; }
-
     public override void Listen(Listener listener, int socket)
     {
         Invariant.That(!listener.IsListening, "a listener listens once");

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using FastLB.Core.Loop;
@@ -17,7 +16,7 @@ namespace FastLB.Linux;
 /// </list>
 /// Accepting is in EpollLoop.Accepting.cs. A send is tried inside the submit, because the kernel nearly always takes it; its completion still comes from the turn.
 /// </summary>
-public sealed unsafe partial class EpollLoop : EventLoop, IDisposable
+public sealed unsafe partial class EpollLoop : KernelLoop
 {
     private const int EventsPerTurn = 256;
 
@@ -38,7 +37,7 @@ public sealed unsafe partial class EpollLoop : EventLoop, IDisposable
     private bool _disposed;
 
     public EpollLoop(int index, BufferPool buffers, ulong seed)
-        : base(index, buffers, seed, MonotonicMs())
+        : base(index, buffers, seed)
     {
         _epoll = Demand(Libc.EpollCreate(), "epoll_create1");
         _wake = Demand(Libc.EventDescriptor(), "eventfd");
@@ -48,11 +47,7 @@ public sealed unsafe partial class EpollLoop : EventLoop, IDisposable
 
     public override string EngineName => "epoll";
 
-    /// <summary>Peers that are attached now.</summary>
-    public int OpenPeers { get; private set; }
-
-    /// <summary>Runs one turn; sleeps at most <paramref name="maxWaitMs"/> milliseconds (-1: without limit).</summary>
-    public void RunTurn(int maxWaitMs = -1)
+    public override void RunTurn(int maxWaitMs = -1)
     {
         // 1. Sleep until something happens.
         var count = Libc.EpollWait(_epoll, _events, EventsPerTurn, WaitTime(maxWaitMs));
@@ -170,7 +165,7 @@ public sealed unsafe partial class EpollLoop : EventLoop, IDisposable
         MarkReady(peer);
     }
 
-    public void Dispose()
+    public override void Dispose()
     {
         if (_disposed)
         {
@@ -198,11 +193,6 @@ public sealed unsafe partial class EpollLoop : EventLoop, IDisposable
         var one = 1UL;
         Libc.Write(_wake, (byte*)&one, sizeof(ulong));
     }
-
-    private static long MonotonicMs() => Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1000);
-
-    private static int Demand(int result, string call) =>
-        result >= 0 ? result : throw new InvalidOperationException($"{call} failed: {new System.ComponentModel.Win32Exception(-result).Message}");
 
     private int WaitTime(int maxWaitMs)
     {

@@ -6,13 +6,13 @@ namespace FastLB.Linux;
 /// The thread of one loop: named, kept on one core, running turns until it is told to stop. An exception that reaches it is a
 /// broken invariant, and the process must not go on; <paramref name="failed"/> is told before the process ends.
 /// </summary>
-public sealed class LoopThread(EpollLoop loop, int? core, Action<EpollLoop, Exception> failed)
+public sealed class LoopThread(KernelLoop loop, int? core, Action<KernelLoop, Exception> failed)
 {
     private Thread? _thread;
     private long _allocatedBytes;
     private volatile bool _stopping;
 
-    public EpollLoop Loop { get; } = loop;
+    public KernelLoop Loop { get; } = loop;
 
     /// <summary>The core that the thread stays on, or null when it moves freely.</summary>
     public int? Core { get; private set; } = core;
@@ -55,6 +55,9 @@ public sealed class LoopThread(EpollLoop loop, int? core, Action<EpollLoop, Exce
         {
             failed(Loop, exception);
         }
+
+        // A ring can only be emptied by the thread that used it.
+        Loop.Dispose();
     }
 
     private sealed class SampleWork(LoopThread owner) : PostedWork

@@ -193,7 +193,6 @@ public sealed partial class Server : IAsyncDisposable
         foreach (var thread in _threads)
         {
             thread.Stop();
-            thread.Loop.Dispose();
         }
 
         foreach (var (_, sockets) in _sockets)
@@ -276,7 +275,7 @@ public sealed partial class Server : IAsyncDisposable
     }
 
     /// <summary>A broken invariant. Going on could hand one client's bytes to another; the guardian takes the workers down.</summary>
-    private static void OnLoopFailed(EpollLoop loop, Exception exception) =>
+    private static void OnLoopFailed(KernelLoop loop, Exception exception) =>
         Environment.FailFast($"FastLB loop {loop.Index} stopped on an error that must not happen; please report it: {exception}", exception);
 
     private sealed class PublishedWork(ProxyLoop proxy, int pool) : PostedWork

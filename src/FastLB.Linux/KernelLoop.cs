@@ -1,0 +1,31 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using FastLB.Core.Loop;
+
+namespace FastLB.Linux;
+
+/// <summary>A loop on one of the kernel's interfaces, as its thread and the status page see it.</summary>
+public abstract class KernelLoop : EventLoop, IDisposable
+{
+    private protected KernelLoop(int index, BufferPool buffers, ulong seed)
+        : base(index, buffers, seed, MonotonicMs())
+    {
+    }
+
+    /// <summary>Peers that are attached now.</summary>
+    public int OpenPeers { get; private protected set; }
+
+    /// <summary>How often accepting had to rest because there were no descriptors or memory left.</summary>
+    public long AcceptPauses { get; private protected set; }
+
+    /// <summary>Runs one turn; sleeps at most <paramref name="maxWaitMs"/> milliseconds (-1: without limit).</summary>
+    public abstract void RunTurn(int maxWaitMs = -1);
+
+    /// <summary>Closes everything that is still open. On the loop's own thread, or when that has ended.</summary>
+    public abstract void Dispose();
+
+    private protected static long MonotonicMs() => Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1000);
+
+    private protected static int Demand(int result, string call) =>
+        result >= 0 ? result : throw new InvalidOperationException($"{call} failed: {new Win32Exception(-result).Message}");
+}
