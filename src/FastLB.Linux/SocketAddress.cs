@@ -12,6 +12,9 @@ internal static class SocketAddress
     /// <summary>Enough for each of the three: sockaddr_un has 110 bytes.</summary>
     internal const int MaxLength = 112;
 
+    /// <summary>Enough for an address of the internet: sockaddr_in6 has 28 bytes.</summary>
+    internal const int MaxIpLength = 28;
+
     internal static int FamilyOf(Endpoint endpoint) =>
         endpoint.IsUnix ? Libc.AF_UNIX
         : endpoint.Address.AddressFamily == AddressFamily.InterNetwork ? Libc.AF_INET

@@ -40,7 +40,7 @@ public sealed partial class Server : IAsyncDisposable
     private readonly List<(int Loop, Listener Listener)> _listeners = [];
     private readonly FleetHost _fleet;
     private readonly DateTimeOffset _startedAt = DateTimeOffset.UtcNow;
-    private readonly string _engineReason;
+    private readonly Engine _engine;
     private readonly StatusReport _report;
     private volatile bool _draining;
     private Task? _drain;
@@ -49,7 +49,7 @@ public sealed partial class Server : IAsyncDisposable
     {
         _settings = settings;
         _log = logs.CreateLogger("server");
-        _engineReason = ChooseEngine(settings.Engine);
+        _engine = ChooseEngine(settings.Engine);
 
         // 1. Pools and sockets.
         _pools = [.. settings.Pools.Select((pool, i) => new Pool(pool, i))];
@@ -63,7 +63,7 @@ public sealed partial class Server : IAsyncDisposable
         _proxies = new ProxyLoop[loopCount];
         for (var i = 0; i < loopCount; i++)
         {
-            var loop = new EpollLoop(i, new BufferPool(), BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)));
+            var loop = _engine.Open(i, new BufferPool());
             _proxies[i] = new ProxyLoop(loop, _pools, cookies);
 
             // Two loops on one core would only take turns; loops beyond the cores move freely.
@@ -130,7 +130,7 @@ public sealed partial class Server : IAsyncDisposable
             (DateTimeOffset.UtcNow - _startedAt).TotalSeconds,
             Environment.ProcessId,
             _threads[0].Loop.EngineName,
-            _engineReason,
+            _engine.Reason,
             _draining,
             _report.Loops(),
             [.. _sockets.Select(s => new ListenerStatus(s.Sockets.Endpoint.ToString(), ProtocolName(s.Settings.Protocol), null))],
@@ -212,12 +212,20 @@ public sealed partial class Server : IAsyncDisposable
         }
     }
 
-    private static string ChooseEngine(EngineChoice choice) => choice switch
+    private static Engine ChooseEngine(EngineChoice choice)
     {
-        EngineChoice.Auto => "auto: epoll is the only engine of this version",
-        EngineChoice.Epoll => "configured",
-        _ => throw new ServerStartException("engine io-uring is not part of this version; write 'engine: auto' or 'engine: epoll'"),
-    };
+        switch (choice)
+        {
+            case EngineChoice.Auto:
+                return Engine.Auto();
+            case EngineChoice.Epoll:
+                return Engine.Epoll("configured");
+            default:
+                return Engine.TryUring("configured", out var engine, out var obstacle)
+                    ? engine!
+                    : throw new ServerStartException($"engine io-uring cannot run here: {obstacle}; write 'engine: auto' or 'engine: epoll'");
+        }
+    }
 
     private void BindAll(IReadOnlyList<ListenerSettings> listeners, int loopCount)
     {
@@ -319,6 +327,6 @@ public sealed partial class Server : IAsyncDisposable
     private void LogStart(int loopCount)
     {
         var listeners = string.Join(", ", _sockets.Select(s => $"{s.Sockets.Endpoint} ({ProtocolName(s.Settings.Protocol)})"));
-        LogStarted(loopCount, _threads[0].Loop.EngineName, _engineReason, listeners);
+        LogStarted(loopCount, _threads[0].Loop.EngineName, _engine.Reason, listeners);
     }
 }

@@ -69,31 +69,79 @@ public sealed class BufferPool
         return buffer;
     }
 
-    internal void Return(LoopBuffer buffer)
+    /// <summary>
+    /// A buffer for the kernel to fill when bytes arrive, or null when receivers have to wait. It is lent and not rented: nobody holds
+    /// it until <see cref="Deliver"/>.
+    /// </summary>
+    internal LoopBuffer? TryLend(bool large) => !CanLend(large) ? null : large ? _large.TryLend() : _small.TryLend();
+
+    /// <summary>A receive ended because the kernel had no buffer left.</summary>
+    internal void NoteRefusal() => Refusals++;
+
+    /// <summary>Whether <see cref="TryLend"/> would answer a buffer.</summary>
+    internal bool CanLend(bool large) => large ? _large.HasFree : _small.Free > SmallReserve;
+
+    /// <summary>The kernel filled a buffer that was lent to it; from now on it is rented, with one reference.</summary>
+    internal void Deliver(LoopBuffer buffer) => SizeOf(buffer).Deliver(buffer);
+
+    internal void Return(LoopBuffer buffer) => SizeOf(buffer).Return(buffer);
+
+    private SizeClass SizeOf(LoopBuffer buffer) => buffer.DataCapacity switch
     {
-        var size = buffer.DataCapacity switch
-        {
-            LargeCapacity => _large,
-            MediumCapacity => _medium,
-            _ => _small,
-        };
-        size.Return(buffer);
-    }
+        LargeCapacity => _large,
+        MediumCapacity => _medium,
+        _ => _small,
+    };
 
     private sealed class SizeClass(BufferPool owner, int capacity, int limit)
     {
         private LoopBuffer? _free;
         private int _created;
+        private int _lent;
 
         public int Limit { get; } = limit;
 
         public int Rented { get; private set; }
 
-        public int Free => Limit - Rented;
+        public int Free => Limit - Rented - _lent;
 
-        public bool HasFree => Rented < Limit;
+        public bool HasFree => Free > 0;
 
         public LoopBuffer? TryTake()
+        {
+            var buffer = TryRemove();
+            if (buffer is not null)
+            {
+                Rented++;
+                buffer.MarkRented();
+            }
+
+            return buffer;
+        }
+
+        public LoopBuffer? TryLend()
+        {
+            var buffer = TryRemove();
+            _lent += buffer is null ? 0 : 1;
+            return buffer;
+        }
+
+        public void Deliver(LoopBuffer buffer)
+        {
+            Invariant.That(_lent > 0, "only a buffer that was lent is delivered");
+            _lent--;
+            Rented++;
+            buffer.MarkRented();
+        }
+
+        public void Return(LoopBuffer buffer)
+        {
+            Rented--;
+            buffer.NextFree = _free;
+            _free = buffer;
+        }
+
+        private LoopBuffer? TryRemove()
         {
             var buffer = _free;
             if (buffer is not null)
@@ -106,21 +154,8 @@ public sealed class BufferPool
                 _created++;
                 buffer = new LoopBuffer(owner, capacity);
             }
-            else
-            {
-                return null;
-            }
 
-            Rented++;
-            buffer.MarkRented();
             return buffer;
-        }
-
-        public void Return(LoopBuffer buffer)
-        {
-            Rented--;
-            buffer.NextFree = _free;
-            _free = buffer;
         }
     }
 }

@@ -41,6 +41,12 @@ public sealed class LoopBuffer
 
     internal LoopBuffer? NextFree { get; set; }
 
+    /// <summary>The buffer that was received after this one, while both wait for their peer to ask for them.</summary>
+    internal LoopBuffer? NextHeld { get; set; }
+
+    /// <summary>How many bytes were received into a buffer that waits.</summary>
+    internal int HeldLength { get; set; }
+
     public Span<byte> Span(int start, int end) => Memory.AsSpan(start, end - start);
 
     /// <summary>Adds a reference; each needs its own <see cref="Release"/>.</summary>

@@ -43,7 +43,7 @@ public abstract class Peer : LoopTimer
 }
 
 [Flags]
-internal enum PeerFlags : ushort
+internal enum PeerFlags : uint
 {
     None = 0,
     Attached = 1 << 0,
@@ -61,6 +61,12 @@ internal enum PeerFlags : ushort
     AcceptPending = 1 << 12,
     Starved = 1 << 13,
     SendSideShut = 1 << 14,
+    ReceiveSubmitted = 1 << 15,
+    ReceiveEnded = 1 << 16,
+    ReceiveCanceled = 1 << 17,
+    ReceivesLarge = 1 << 18,
+    CancelSubmitted = 1 << 19,
+    CloseSubmitted = 1 << 20,
 }
 
 /// <summary>The loop's own record of a peer; a struct inside the peer so that an idle connection is one object.</summary>
@@ -72,6 +78,22 @@ internal struct PeerState
     internal int SendEnd;
     internal uint Generation;
     internal PeerFlags Flags;
+
+    /// <summary>How the stream ended, 0 or -errno, once <see cref="PeerFlags.ReceiveEnded"/> is set.</summary>
+    internal int ReceiveEnd;
+
+    /// <summary>Operations of the peer that the kernel has not completed yet.</summary>
+    internal byte InFlight;
+
+    internal byte HeldCount;
+
+    /// <summary>Receives in a row that would have fitted into a small buffer.</summary>
+    internal byte SmallReceives;
+
     internal LoopBuffer? SendBuffer;
+
+    /// <summary>The youngest of the buffers that came before the peer asked for them, in a ring that it closes with the oldest.</summary>
+    internal LoopBuffer? LastHeld;
+
     internal Peer? NextReady;
 }

@@ -1,0 +1,219 @@
+using FastLB.Core.Loop;
+
+namespace FastLB.Linux;
+
+/// <summary>
+/// How the loop accepts: one multishot accept per listener, which gives each connection the lowest free number of the table. A multishot
+/// accept cannot tell who came, so that is asked for each connection on its way in (SO_PEERNAME, Linux 6.7; the descriptor does not exist
+/// outside of the ring, so getpeername(2) cannot be). A table or a machine that is full makes accepting rest for a moment; what waits
+/// meanwhile stays in the listening socket's queue.
+/// </summary>
+public sealed unsafe partial class UringLoop
+{
+    private const int AcceptPauseMs = 100;
+
+    /// <summary>More than any backlog holds; only there to bound the last look into the queue.</summary>
+    private const int AcceptsAtEnd = 65_536;
+
+    private readonly List<ListenerEntry> _listeners = [];
+    private readonly byte* _addresses;
+    private readonly nint _addressLength;
+
+    public override void Listen(Listener listener, int socket)
+    {
+        Invariant.That(!listener.IsListening, "a listener listens once");
+        listener.Handle = socket;
+        var entry = new ListenerEntry(this, listener, _listeners.Count, FamilyOf(socket));
+        _listeners.Add(entry);
+        entry.Resume();
+    }
+
+    public override void StopListening(Listener listener)
+    {
+        Invariant.That(listener.IsListening, "only a listener that listens is stopped");
+        var entry = _listeners.Find(e => ReferenceEquals(e.Listener, listener))!;
+        entry.IsStopping = true;
+        Timers.Cancel(entry);
+
+        // The multishot accept has taken what came until it is cancelled. The rest of the queue is accepted one by one.
+        ref var cancel = ref Entry(UringAbi.AsyncCancel, 0);
+        cancel.Address = TagOf(Kind.Accept, entry.Index);
+        Ask(ref cancel);
+        TakeEarly();
+        AdoptEarly(entry);
+        for (var i = 0; i < AcceptsAtEnd; i++)
+        {
+            ref var accept = ref Entry(UringAbi.Accept, 0);
+            accept.Descriptor = listener.Handle;
+            accept.FileIndex = UringAbi.FileIndexAllocate;
+            accept.Priority = UringAbi.AcceptDontWait;
+            var slot = Ask(ref accept);
+            if (slot >= 0)
+            {
+                AskNameAndAdopt(entry, slot);
+            }
+            else if (slot == -Libc.EAGAIN || IoError.IsLocalExhaustion(-slot))
+            {
+                break;
+            }
+        }
+
+        Libc.Close(listener.Handle);
+        listener.Handle = -1;
+    }
+
+    private void CompleteAccept(ListenerEntry entry, in Completion completion)
+    {
+        if (completion.Result >= 0)
+        {
+            if (entry.HasAddresses && !entry.IsStopping)
+            {
+                AskName(ref Entry(UringAbi.Command, TagOf(Kind.PeerName, completion.Result, (uint)entry.Index)), entry, completion.Result);
+            }
+            else
+            {
+                AskNameAndAdopt(entry, completion.Result);
+            }
+        }
+
+        if (completion.HasMore || entry.IsStopping)
+        {
+            return;
+        }
+
+        if (IoError.IsLocalExhaustion(-completion.Result))
+        {
+            AcceptPauses++;
+            Timers.Arm(entry, NowMs + AcceptPauseMs);
+        }
+        else
+        {
+            // What a client broke while it waited (ECONNABORTED and the like) says nothing about the next one.
+            entry.Resume();
+        }
+    }
+
+    private void CompletePeerName(in Completion completion)
+    {
+        var slot = SlotOf(completion.UserData);
+        var entry = _listeners[(int)GenerationOf(completion.UserData)];
+        if (completion.Result < 0)
+        {
+            // Its client is gone again.
+            CloseUnattached(slot);
+            return;
+        }
+
+        Adopt(entry, slot, SocketAddress.ReadClient(new ReadOnlySpan<byte>(_addresses + ((nint)slot * SocketAddress.MaxIpLength), completion.Result)));
+    }
+
+    /// <summary>The accepted connections of a listener that stops, of which the completions were put aside.</summary>
+    private void AdoptEarly(ListenerEntry entry)
+    {
+        for (var count = _early.Count; count > 0; count--)
+        {
+            var completion = _early.Dequeue();
+            var kind = KindOf(completion.UserData);
+            if (kind == Kind.Accept && SlotOf(completion.UserData) == entry.Index)
+            {
+                CompleteAccept(entry, completion);
+            }
+            else if (kind == Kind.PeerName && GenerationOf(completion.UserData) == entry.Index)
+            {
+                CompletePeerName(completion);
+            }
+            else
+            {
+                _early.Enqueue(completion);
+            }
+        }
+    }
+
+    private void AskNameAndAdopt(ListenerEntry entry, int slot)
+    {
+        ClientAddress address = default;
+        if (entry.HasAddresses)
+        {
+            ref var name = ref Entry(UringAbi.Command, 0);
+            AskName(ref name, entry, slot);
+            var length = Ask(ref name);
+            if (length < 0)
+            {
+                CloseUnattached(slot);
+                return;
+            }
+
+            address = SocketAddress.ReadClient(new ReadOnlySpan<byte>(_addresses + ((nint)slot * SocketAddress.MaxIpLength), length));
+        }
+
+        Adopt(entry, slot, address);
+    }
+
+    private void AskName(ref SubmissionEntry name, ListenerEntry entry, int slot)
+    {
+        name.Descriptor = slot;
+        name.Flags = UringAbi.FixedFile;
+        name.CommandOperation = UringAbi.SocketGetOption;
+        name.OptionLevel = Libc.SOL_SOCKET;
+        name.OptionName = Libc.SO_PEERNAME;
+        name.OptionLength = (uint)entry.AddressLength;
+        name.OptionValue = (ulong)(_addresses + ((nint)slot * SocketAddress.MaxIpLength));
+    }
+
+    private void Adopt(ListenerEntry entry, int slot, in ClientAddress address)
+    {
+        if (entry.Listener.OnAccepting(address) is { } peer)
+        {
+            Attach(peer, slot, PeerFlags.AcceptPending);
+            MarkReady(peer);
+        }
+        else
+        {
+            CloseUnattached(slot);
+        }
+    }
+
+    private void CloseUnattached(int slot) => Entry(UringAbi.Close, TagOf(Kind.Ignored, 0)).FileIndex = (uint)slot + 1;
+
+    private void CloseListeners()
+    {
+        foreach (var entry in _listeners)
+        {
+            if (entry.Listener.IsListening)
+            {
+                Libc.Close(entry.Listener.Handle);
+                entry.Listener.Handle = -1;
+            }
+        }
+    }
+
+    private static int FamilyOf(int socket)
+    {
+        Span<byte> address = stackalloc byte[SocketAddress.MaxLength];
+        return Libc.GetSocketName(socket, address) < 2 ? Libc.AF_UNIX : BitConverter.ToUInt16(address);
+    }
+
+    /// <summary>A listening socket with its multishot accept, and the timer that resumes it after an exhaustion.</summary>
+    private sealed class ListenerEntry(UringLoop loop, Listener listener, int index, int family) : LoopTimer
+    {
+        internal Listener Listener { get; } = listener;
+
+        internal int Index { get; } = index;
+
+        internal bool IsStopping { get; set; }
+
+        internal bool HasAddresses => family != Libc.AF_UNIX;
+
+        internal int AddressLength => family == Libc.AF_INET ? 16 : SocketAddress.MaxIpLength;
+
+        internal void Resume()
+        {
+            ref var entry = ref loop.Entry(UringAbi.Accept, TagOf(Kind.Accept, Index));
+            entry.Descriptor = Listener.Handle;
+            entry.FileIndex = UringAbi.FileIndexAllocate;
+            entry.Priority = UringAbi.AcceptMultishot;
+        }
+
+        public override void OnTimer() => Resume();
+    }
+}

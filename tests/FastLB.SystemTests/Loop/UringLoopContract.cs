@@ -1,0 +1,37 @@
+using FastLB.Core.Loop;
+using FastLB.Linux;
+using FastLB.Simulation.Contract;
+
+namespace FastLB.SystemTests.Loop;
+
+/// <summary>The loop on io_uring keeps the contract, with TCP sockets.</summary>
+public sealed class UringLoopContract : LoopContract
+{
+    protected override LoopBench Open(BufferPool buffers) => new KernelLoopBench(Uring.Open(buffers), unix: false);
+}
+
+/// <summary>The same with unix sockets.</summary>
+public sealed class UringUnixLoopContract : LoopContract
+{
+    protected override LoopBench Open(BufferPool buffers) => new KernelLoopBench(Uring.Open(buffers), unix: true);
+}
+
+/// <summary>
+/// The same with rings so small that every queue is full again and again: submissions are flushed in the middle of a turn, and completions
+/// overflow into the kernel's own list.
+/// </summary>
+public sealed class TinyUringLoopContract : LoopContract
+{
+    protected override LoopBench Open(BufferPool buffers) => new KernelLoopBench(
+        Uring.Open(buffers, new UringSizes(Submissions: 4, Completions: 4, SmallBuffers: 2, LargeBuffers: 1, Descriptors: 64)), unix: false);
+}
+
+internal static class Uring
+{
+    internal static UringLoop Open(BufferPool buffers, UringSizes? sizes = null)
+    {
+        var result = UringLoop.TryOpen(0, buffers, 1, sizes ?? new UringSizes(), out var loop, out var step);
+        Assert.True(result == 0, $"{step}: {result}");
+        return loop!;
+    }
+}
