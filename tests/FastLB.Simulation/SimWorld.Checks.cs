@@ -18,7 +18,7 @@ internal sealed partial class SimWorld
         {
             if (peer is UpstreamConnection upstream)
             {
-                Require(upstream.IsTimerArmed || upstream.Owner?.IsTimerArmed == true, "a worker's connection waits without a timer");
+                Require(upstream.IsTimerArmed || upstream.Owner?.Client.IsTimerArmed == true, "a worker's connection waits without a timer");
                 Require(upstream.IsReceiving || upstream.Owner is not null, "an idle connection does not listen");
                 if (upstream.Owner is not null)
                 {

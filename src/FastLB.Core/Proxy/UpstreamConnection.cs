@@ -3,7 +3,7 @@ using FastLB.Core.Loop;
 namespace FastLB.Core.Proxy;
 
 /// <summary>
-/// A connection to a worker: either it serves a client's connection, its owner, and passes on everything that happens, or
+/// A connection to a worker: either it serves its owner, and passes on everything that happens, or
 /// it waits in its pool. Bytes or an end while it waits mean that it is of no use any more (RFC 9112 9.3.1: the
 /// worker may close an idle connection at any time).
 /// </summary>
@@ -14,7 +14,7 @@ public sealed class UpstreamConnection : Peer
     internal UpstreamConnection(ProxyLoop proxy) => _proxy = proxy;
 
     /// <summary>Whom it serves; null while it is idle or closing.</summary>
-    public ClientConnection? Owner { get; private set; }
+    public IUpstreamOwner? Owner { get; private set; }
 
     /// <summary>Where it came from and may go back to.</summary>
     public UpstreamPool? Home { get; private set; }
@@ -31,9 +31,7 @@ public sealed class UpstreamConnection : Peer
 
     internal bool IsIdle { get; set; }
 
-    internal UpstreamConnection? NextFree { get; set; }
-
-    internal void Begin(UpstreamPool home, ClientConnection owner)
+    internal void Begin(UpstreamPool home, IUpstreamOwner owner)
     {
         Home = home;
         Owner = owner;
@@ -41,7 +39,7 @@ public sealed class UpstreamConnection : Peer
         IdleLimitMs = UpstreamPool.DefaultIdleMs;
     }
 
-    internal void Lend(ClientConnection owner)
+    internal void Lend(IUpstreamOwner owner)
     {
         Invariant.That(Owner is null && !IsIdle && IsOpen, "only a connection that waited is lent again");
         Owner = owner;

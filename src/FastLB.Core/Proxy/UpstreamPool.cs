@@ -31,8 +31,6 @@ public sealed class UpstreamPool
 
     public Worker Worker { get; }
 
-    public int IdleCount => _idleCount;
-
     /// <summary>True while a failed connect keeps the worker out of rotation.</summary>
     public bool IsOut(long nowMs) => nowMs < _outUntilMs;
 
@@ -40,7 +38,7 @@ public sealed class UpstreamPool
     /// An idle connection for <paramref name="owner"/>, or null when none waits. With <paramref name="careful"/>, for a request that
     /// cannot be sent a second time, the kernel is asked whether the worker has just closed it.
     /// </summary>
-    internal UpstreamConnection? TryTakeIdle(ClientConnection owner, bool careful)
+    internal UpstreamConnection? TryTakeIdle(IUpstreamOwner owner, bool careful)
     {
         while (_newestIdle is { } connection)
         {
@@ -61,7 +59,7 @@ public sealed class UpstreamPool
     }
 
     /// <summary>Opens a connection for <paramref name="owner"/>, which is told how that ended.</summary>
-    internal UpstreamConnection Connect(ClientConnection owner)
+    internal UpstreamConnection Connect(IUpstreamOwner owner)
     {
         var connection = _proxy.RentUpstream();
         connection.Begin(this, owner);
