@@ -20,7 +20,8 @@ namespace FastLB.Core.Proxy;
 /// </list>
 /// The steps of the connection stand here (1, 2, 10); those of a request (3 to 9) in <see cref="HttpExchange"/>, which is there
 /// only while a request is. So an idle connection is this one small object and holds no buffer; a busy one holds at most one
-/// buffer in each direction.
+/// buffer in each direction. Of a client that does not wait for its answers, several requests at once go through steps 3 to 9 in a
+/// <see cref="HttpPipeline"/>.
 /// </summary>
 public sealed class HttpConnection : ClientConnection
 {
@@ -37,6 +38,7 @@ public sealed class HttpConnection : ClientConnection
 
     private HttpListener? _listener;
     private HttpExchange? _exchange;
+    private HttpPipeline? _pipeline;
     private int _seen;
     private int _lingeredBytes;
     private Phase _phase;
@@ -53,6 +55,14 @@ public sealed class HttpConnection : ClientConnection
     internal HttpListener Listener => _listener!;
 
     internal Timeouts Timeouts => _listener!.Settings.Timeouts;
+
+    internal bool IsExchanging => _exchange is not null;
+
+    /// <summary>True when answers follow the present one, to requests that were sent ahead.</summary>
+    internal bool HasMoreAhead => _pipeline is { IsOver: false };
+
+    /// <summary>Requests that have begun and have no outcome yet.</summary>
+    internal int PendingRequests => (_exchange is { IsPending: true } ? 1 : 0) + (_pipeline?.Pending ?? 0);
 
     /// <summary>True once the client has ended its sending direction.</summary>
     internal bool HasEnded { get; private set; }
@@ -108,7 +118,7 @@ public sealed class HttpConnection : ClientConnection
         {
             exchange.OnClientReceived();
         }
-        else
+        else if (_phase == Phase.AwaitingHead)
         {
             ReadHead();
         }
@@ -123,6 +133,11 @@ public sealed class HttpConnection : ClientConnection
             case ParseStatus.Done:
                 _seen = 0;
                 _headTimed = false;
+                if (Received.Length > Proxy.RequestHead.Length && HttpPipeline.MayRunAhead(Proxy.RequestHead) && TryRunAhead())
+                {
+                    return;
+                }
+
                 BeginExchange().Begin(Proxy.RequestHead);
                 return;
 
@@ -156,8 +171,37 @@ public sealed class HttpConnection : ClientConnection
         }
     }
 
+    /// <summary>More follows a head: sends as many of the requests that wait there as may go ahead of their answers.</summary>
+    private bool TryRunAhead()
+    {
+        var pipeline = Proxy.RentPipeline();
+        if (pipeline.TryBegin(this))
+        {
+            _phase = Phase.Exchanging;
+            _pipeline = pipeline;
+            WatchClient();
+            return true;
+        }
+
+        // The heads behind the first were read into the same place.
+        Proxy.Recycle(pipeline);
+        var status = RequestParser.Parse(Received.Span, 0, _listener!.Settings.Limits, Proxy.RequestHead, out _);
+        Invariant.That(status == ParseStatus.Done, "the same bytes say the same twice");
+        return false;
+    }
+
     private HttpExchange BeginExchange()
     {
+        Proxy.Metrics.Requests++;
+        return RentExchange();
+    }
+
+    /// <summary>An exchange for a request that was counted when it was sent ahead.</summary>
+    internal HttpExchange BeginPipelinedExchange() => RentExchange();
+
+    private HttpExchange RentExchange()
+    {
+        Invariant.That(_exchange is null, "one exchange at a time");
         _phase = Phase.Exchanging;
         _exchange = Proxy.RentExchange(this);
         return _exchange;
@@ -167,16 +211,25 @@ public sealed class HttpConnection : ClientConnection
 
     public override void OnSent(int result)
     {
-        Invariant.That(_exchange is not null, "only an exchange sends to the client");
-        _exchange.OnClientSent(result);
+        if (_exchange is { } exchange)
+        {
+            exchange.OnClientSent(result);
+            return;
+        }
+
+        Invariant.That(_pipeline is not null, "only who answers sends to the client");
+        _pipeline.OnClientSent(result);
     }
 
     public override void OnTimer()
     {
         switch (_phase)
         {
+            case Phase.Exchanging when _exchange is { } exchange:
+                exchange.OnClientTimer();
+                break;
             case Phase.Exchanging:
-                _exchange!.OnClientTimer();
+                _pipeline!.OnClientTimer();
                 break;
             case Phase.AwaitingHead when !Received.IsEmpty:
                 BeginExchange().Answer(ErrorResponses.HeadTimeout, Outcome.ClientTimeout, close: true);
@@ -200,7 +253,8 @@ public sealed class HttpConnection : ClientConnection
         switch (_phase)
         {
             case Phase.Exchanging:
-                _exchange!.OnClientEnded();
+                // What ran ahead was asked in whole, and is answered although nothing more will be asked.
+                _exchange?.OnClientEnded();
                 break;
             case Phase.AwaitingHead when !Received.IsEmpty:
                 Abort(Outcome.ClientAborted);
@@ -228,6 +282,30 @@ public sealed class HttpConnection : ClientConnection
     internal void EndExchange(bool close, bool saidLast)
     {
         GiveBackExchange();
+        if (_pipeline is not { } pipeline)
+        {
+            Proceed(close, saidLast);
+        }
+        else if (!close)
+        {
+            pipeline.Pump();
+        }
+        else
+        {
+            Invariant.That(pipeline.IsOver, "only the last of several answers ends the connection");
+            EndPipeline(close: true);
+        }
+    }
+
+    /// <summary>All requests that ran ahead are answered, and their pipeline is not to be touched by its methods any more.</summary>
+    internal void EndPipeline(bool close)
+    {
+        GiveBackPipeline();
+        Proceed(close, saidLast: false);
+    }
+
+    private void Proceed(bool close, bool saidLast)
+    {
         if (close)
         {
             End(saidLast);
@@ -289,6 +367,7 @@ public sealed class HttpConnection : ClientConnection
     internal void Abort(Outcome outcome)
     {
         _exchange?.GiveUp(outcome);
+        _pipeline?.GiveUp(outcome);
         Loop.Close(this, reset: true);
     }
 
@@ -317,12 +396,23 @@ public sealed class HttpConnection : ClientConnection
             GiveBackExchange();
         }
 
+        if (_pipeline is not null)
+        {
+            GiveBackPipeline();
+        }
+
         _phase = Phase.Closed;
         _listener = null;
         _seen = 0;
         _headTimed = false;
         HasEnded = false;
         Proxy.Recycle(this);
+    }
+
+    private void GiveBackPipeline()
+    {
+        Proxy.Recycle(_pipeline!);
+        _pipeline = null;
     }
 
     private void GiveBackExchange()

@@ -159,13 +159,13 @@ internal sealed partial class HttpExchange
 
         // Without chunks only the end of the connection ends such a body. A client that is refused before its body was read, or
         // that was never told to send one, is told not to use the connection again (RFC 9110 10.1.1, RFC 9112 9.6).
-        _closeAfter |= _proxy.IsDraining || (hasOpenEnd && !chunked) || (isEarly && (head.StatusCode >= 300 || _expectsContinue))
-            || _upstreamSendBroken;
-        var idleMs = facts.KeepAliveTimeoutSeconds < 0
-            ? UpstreamPool.DefaultIdleMs
-            : (int)Math.Min(UpstreamPool.DefaultIdleMs, (facts.KeepAliveTimeoutSeconds * 1000L) - 1000);
+        _closeAfter |= (_proxy.IsDraining && IsLast) || (hasOpenEnd && !chunked)
+            || (isEarly && (head.StatusCode >= 300 || _expectsContinue)) || (_upstreamSendBroken && _lane is null);
+        var idleMs = UpstreamPool.IdleLimitMs(facts);
+        _upstreamStaysOpen = facts.KeepsAlive;
         _upstreamReusable = facts.KeepsAlive && idleMs > 0 && !_upstreamSendBroken;
         _upstream!.IdleLimitMs = Math.Max(1, idleMs);
+        _upstream.IsPersistent = facts.KeepsAlive && head.Version == HttpVersion.Http11;
 
         var headNamesChunks = chunked || (_method == RequestMethod.Head && _clientVersion == HttpVersion.Http11
             && head.Has(HeaderId.TransferEncoding));
@@ -208,15 +208,14 @@ internal sealed partial class HttpExchange
     /// <summary>Writes the head for the client into the scratch memory. The count of its bytes, or -1 when they do not fit.</summary>
     private int WriteAnswerHead(ReadOnlySpan<byte> source, MessageHead head, in ResponseFacts facts, bool chunked)
     {
-        var slot = _upstreamPool!.Worker.Slot;
-        var isLast = !facts.IsInformational || head.StatusCode == 101;
+        var isFinal = !facts.IsInformational || head.StatusCode == 101;
         var rewrite = new ResponseRewrite
         {
             ClientVersion = _clientVersion,
             Close = _closeAfter,
             Chunked = chunked,
             Upgrade = head.StatusCode == 101,
-            SetCookieLine = isLast && slot != _stickySlot && _pool!.Sticky is { } sticky ? sticky.SetLineOf(slot) : default,
+            SetCookieLine = isFinal ? RequestRoute.CookieLineFor(_pool!, _upstreamPool!.Worker, _stickySlot) : default,
         };
         return HeadRewriter.WriteResponse(source, head, facts, rewrite, _proxy.HeadScratch);
     }

@@ -110,11 +110,11 @@ internal sealed partial class HttpExchange
                 break;
             case Phase.Exchanging:
                 // A whole request is answered although its client sends no more. Half of one is not passed off as whole.
-                _closeAfter = true;
+                _closeAfter |= IsLast;
                 PumpRequest();
                 break;
             default:
-                _closeAfter = true;
+                _closeAfter |= IsLast;
                 break;
         }
     }
@@ -169,7 +169,7 @@ internal sealed partial class HttpExchange
             _upstreamPool.DiscardIdle();
         }
 
-        var isStale = _upstream!.IsReused && outcome == Outcome.WorkerClosed;
+        var isStale = _upstream!.IsReused && outcome == Outcome.WorkerClosed && _lane is not { HasAnswered: true };
         var isSafe = !_informationalSent && _requestBuffer is not null
             && (!_requestOnWire || (_wholeRequestKept && IsIdempotent(_method)));
         if (isSafe && isStale && !_staleRetried)
@@ -271,9 +271,18 @@ internal sealed partial class HttpExchange
         }
 
         _closeAfter |= SendsFromReceived(upstream);
-        _upstreamPool!.Worker.End(Loop.Index, failed);
-        upstream.Forsake();
-        Loop.Close(upstream, reset: true);
+        if (_lane is { } lane)
+        {
+            // With it goes what else it owes, which is sent again at its turn.
+            _lane = null;
+            lane.Lose(failed ? LaneLoss.Died : LaneLoss.Stale);
+        }
+        else
+        {
+            upstream.Forsake(failed);
+            Loop.Close(upstream, reset: true);
+        }
+
         _upstream = null;
         _upstreamPool = null;
         _answer.Release();

@@ -28,21 +28,18 @@ internal sealed partial class HttpExchange
         _expectsContinue = facts.ExpectsContinue;
         _requestBody = new BodyRelay(facts.Body, facts.Body.Kind == BodyKind.Chunked, settings.Limits.BodyBytes);
 
-        var host = source.Slice(facts.HostStart, facts.HostNameLength);
-        var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
-        var poolIndex = client.Listener.Routes.Match(host, path);
-        if (poolIndex < 0)
+        _pool = RequestRoute.PoolOf(_proxy, client.Listener, source, facts);
+        if (_pool is null)
         {
             client.Received.Consume(head.Length);
             Answer(ErrorResponses.NoRoute, Outcome.NoRoute, close: false);
             return;
         }
 
-        _pool = _proxy.Pools[poolIndex];
         _pool.Requests++;
         _pool.Budget.Deposit();
         _wantsUpgrade = IsUpgrade(source, head, facts.Connection);
-        _stickySlot = _pool.Sticky is { } sticky && head.Has(HeaderId.Cookie) ? ReadStickySlot(sticky, source, head) : -1;
+        _stickySlot = RequestRoute.StickySlotOf(_pool, source, head);
         refusal = WriteRequestHead(source, head, facts);
         if (refusal != Refusal.None)
         {
@@ -94,27 +91,6 @@ internal sealed partial class HttpExchange
         }
 
         return false;
-    }
-
-    private static int ReadStickySlot(StickyCookie sticky, ReadOnlySpan<byte> source, MessageHead head)
-    {
-        foreach (ref readonly var line in head.Headers)
-        {
-            if (line.Id != HeaderId.Cookie)
-            {
-                continue;
-            }
-
-            foreach (var pair in new CookiePairs(source.Slice(line.ValueStart, line.ValueLength)))
-            {
-                if (pair.Name.SequenceEqual(sticky.Name) && sticky.TryRead(pair.Value, out var slot))
-                {
-                    return slot;
-                }
-            }
-        }
-
-        return -1;
     }
 
     /// <summary>
@@ -234,7 +210,6 @@ internal sealed partial class HttpExchange
     private void Attempt(UpstreamPool chosen, bool fresh)
     {
         _upstreamPool = chosen;
-        chosen.Worker.Begin(Loop.Index);
         _requestOnWire = false;
         _upstreamSendBroken = false;
         Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
@@ -291,8 +266,9 @@ internal sealed partial class HttpExchange
         if (result < 0)
         {
             // The worker does not take the request any more; it may have answered all the same, so the answer is awaited.
-            _requestOnWire = _requestBuffer is null || _upstream!.SendPosition != _requestStart;
+            _requestOnWire = _requestBuffer is null || _upstream!.SendPosition > _requestStart;
             _upstreamSendBroken = true;
+            _lane?.NoteSendBroken();
             return;
         }
 

@@ -66,7 +66,6 @@ internal sealed partial class HttpExchange
     /// <summary>Ends a tunnel. With <paramref name="reset"/> when bytes are given up in it, so that neither side takes them for all.</summary>
     private void CloseBoth(bool reset)
     {
-        _upstreamPool!.Worker.End(Loop.Index, failed: false);
         _upstream!.Forsake();
         Loop.Close(_upstream, reset);
         _upstream = null;

@@ -52,6 +52,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     private UpstreamConnection? _upstream;
     private bool _requestOnWire;
     private bool _upstreamSendBroken;
+    private bool _upstreamStaysOpen;
     private bool _upstreamReusable;
     private Relay? _relay;
 
@@ -76,9 +77,15 @@ internal sealed partial class HttpExchange : IUpstreamOwner
 
     internal bool IsTunnel => _phase == Phase.Tunnel;
 
+    /// <summary>True until the request has its outcome.</summary>
+    internal bool IsPending => _outcomePending;
+
     private EventLoop Loop => _proxy.Loop;
 
     private Timeouts ClientTimeouts => _client!.Timeouts;
+
+    /// <summary>False when answers of the client's pipeline follow, so that the connection cannot end here.</summary>
+    private bool IsLast => !_client!.HasMoreAhead;
 
     /// <summary>A request has begun, and with it the wait for its one outcome.</summary>
     internal void Open(HttpConnection client)
@@ -86,7 +93,6 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         Invariant.That(_client is null && _upstream is null && _answer.IsEmpty, "an object starts clean");
         _client = client;
         _outcomePending = true;
-        _proxy.Metrics.Requests++;
 
         // What a refused head leaves unsaid.
         _method = RequestMethod.Other;
@@ -152,10 +158,16 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     {
         var upstream = _upstream!;
         var isQuiet = _requestBody.IsComplete && !upstream.IsSending && _answer.IsEmpty && _upstreamReusable;
-        _upstreamPool!.Worker.End(Loop.Index, failed: false);
-        if (isQuiet)
+        upstream.Settle(failed: false);
+        if (_lane is { } lane)
         {
-            _upstreamPool.GiveBack(upstream);
+            _lane = null;
+            lane.TakeBack(_answer, _upstreamStaysOpen, mayStay: _upstreamReusable);
+            _answer = default;
+        }
+        else if (isQuiet)
+        {
+            _upstreamPool!.GiveBack(upstream);
         }
         else
         {
@@ -187,7 +199,9 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     {
         var isWhole = _requestBody.IsComplete;
         _phase = Phase.Ended;
-        _client!.EndExchange(close: _closeAfter || !isWhole || _client.HasEnded, saidLast: _clientClosesToo && isWhole);
+        _client!.EndExchange(
+            close: _closeAfter || !isWhole || (_client.HasEnded && IsLast),
+            saidLast: _clientClosesToo && isWhole);
     }
 
     private void SetOutcome(Outcome outcome)
@@ -207,7 +221,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     /// <summary>Makes the object ready for another request, of whatever connection.</summary>
     internal void Reset()
     {
-        Invariant.That(!_outcomePending && _upstream is null, "an exchange is over when its request has ended");
+        Invariant.That(!_outcomePending && _upstream is null && _lane is null, "an exchange is over when its request has ended");
         _answer.Release();
         ReleaseKeptRequest();
         if (_relay is { } relay)

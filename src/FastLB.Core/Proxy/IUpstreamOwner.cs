@@ -3,8 +3,8 @@ using FastLB.Core.Loop;
 namespace FastLB.Core.Proxy;
 
 /// <summary>
-/// Who uses a connection to a worker, and is told everything that happens to it: an <see cref="HttpExchange"/> or a
-/// <see cref="TunnelConnection"/>. The calls are those of <see cref="Peer"/>, on the loop's thread.
+/// Who uses a connection to a worker, and is told everything that happens to it: an <see cref="HttpExchange"/>, a
+/// <see cref="PipelineLane"/> or a <see cref="TunnelConnection"/>. The calls are those of <see cref="Peer"/>, on the loop's thread.
 /// </summary>
 public interface IUpstreamOwner
 {

@@ -17,6 +17,7 @@ public sealed class ProxyLoop
 
     private readonly FreeList<HttpConnection> _freeHttp = new(MaxFree);
     private readonly FreeList<HttpExchange> _freeExchanges = new(MaxFree);
+    private readonly FreeList<HttpPipeline> _freePipelines = new(MaxFree / 4);
     private readonly FreeList<TunnelConnection> _freeTunnels = new(MaxFree);
     private readonly FreeList<UpstreamConnection> _freeUpstreams = new(MaxFree);
     private readonly FreeList<Relay> _freeRelays = new(MaxFree);
@@ -120,6 +121,8 @@ public sealed class ProxyLoop
         return exchange;
     }
 
+    internal HttpPipeline RentPipeline() => _freePipelines.TryTake() ?? new HttpPipeline(this);
+
     internal Relay RentRelay() => _freeRelays.TryTake() ?? new Relay(Loop, Metrics);
 
     internal UpstreamConnection RentUpstream() => _freeUpstreams.TryTake() ?? new UpstreamConnection(this);
@@ -140,6 +143,12 @@ public sealed class ProxyLoop
     {
         exchange.Reset();
         _freeExchanges.Keep(exchange);
+    }
+
+    internal void Recycle(HttpPipeline pipeline)
+    {
+        pipeline.Reset();
+        _freePipelines.Keep(pipeline);
     }
 
     internal void Recycle(Relay relay)

@@ -72,7 +72,6 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
     private void Connect(UpstreamPool chosen)
     {
         _upstreamPool = chosen;
-        chosen.Worker.Begin(Loop.Index);
         _upstream = chosen.Connect(this);
         Loop.Timers.Arm(_upstream, Loop.NowMs + Pool.Timeouts.ConnectMs);
         Loop.Timers.Arm(this, Loop.NowMs + _listener!.Settings.Timeouts.TunnelMs);
@@ -235,8 +234,7 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
             return;
         }
 
-        _upstreamPool!.Worker.End(Loop.Index, failed);
-        upstream.Forsake();
+        upstream.Forsake(failed);
         Loop.Close(upstream, reset);
         _upstream = null;
         _upstreamPool = null;

@@ -22,6 +22,15 @@ public sealed class UpstreamConnection : Peer
     /// <summary>True when it has served a request before the present one, so that the worker may have closed it meanwhile.</summary>
     public bool IsReused { get; private set; }
 
+    /// <summary>
+    /// True when the worker's last answer here was one of HTTP/1.1 that keeps the connection. Only such a worker is sent requests ahead of
+    /// its answers (RFC 9112 9.3.2).
+    /// </summary>
+    public bool IsPersistent { get; set; }
+
+    /// <summary>How many requests (or tunnels) are at the worker here, counted as in flight there, and have not ended.</summary>
+    public int Owed { get; private set; }
+
     /// <summary>How long it may wait in the pool; learned from the worker's Keep-Alive header.</summary>
     public int IdleLimitMs { get; set; } = UpstreamPool.DefaultIdleMs;
 
@@ -36,7 +45,9 @@ public sealed class UpstreamConnection : Peer
         Home = home;
         Owner = owner;
         IsReused = false;
+        IsPersistent = false;
         IdleLimitMs = UpstreamPool.DefaultIdleMs;
+        Owe(1);
     }
 
     internal void Lend(IUpstreamOwner owner)
@@ -44,9 +55,44 @@ public sealed class UpstreamConnection : Peer
         Invariant.That(Owner is null && !IsIdle && IsOpen, "only a connection that waited is lent again");
         Owner = owner;
         IsReused = true;
+        Owe(1);
     }
 
-    internal void Forsake() => Owner = null;
+    /// <summary>Somebody else of the same client takes over, and what is owed with it.</summary>
+    internal void PassTo(IUpstreamOwner owner)
+    {
+        Invariant.That(ReferenceEquals(Owner?.Client, owner.Client), "a connection that owes answers stays with its client");
+        Owner = owner;
+    }
+
+    internal void Owe(int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            Home!.Worker.Begin(_proxy.Loop.Index);
+        }
+
+        Owed += count;
+    }
+
+    /// <summary>The oldest of the requests here has ended; <paramref name="failed"/> when the worker is to blame for how.</summary>
+    internal void Settle(bool failed)
+    {
+        Invariant.That(Owed > 0, "a request ends once");
+        Owed--;
+        Home!.Worker.End(_proxy.Loop.Index, failed);
+    }
+
+    /// <summary>Its owner has no more to do with it, and nobody gets an answer from it any more.</summary>
+    internal void Forsake(bool failed = false)
+    {
+        while (Owed > 0)
+        {
+            Settle(failed);
+        }
+
+        Owner = null;
+    }
 
     public override void OnConnected(int result) => Owner?.OnUpstreamConnected(result);
 
@@ -81,6 +127,7 @@ public sealed class UpstreamConnection : Peer
 
     public override void OnClosed()
     {
+        Invariant.That(Owed == 0, "a connection closes after the requests on it have ended");
         Home = null;
         Owner = null;
         _proxy.Recycle(this);
