@@ -101,9 +101,6 @@ public sealed partial class Server : IAsyncDisposable
         }
     }
 
-    /// <summary>Where the listeners really listen; a port of 0 was replaced by the kernel's choice.</summary>
-    public IReadOnlyList<Endpoint> ListenEndpoints => [.. _sockets.Select(s => s.Sockets.Endpoint)];
-
     /// <exception cref="ServerStartException">An address cannot be listened on, or the engine is not there.</exception>
     public static Server Start(Settings settings, ILoggerFactory logs) => new(settings, logs);
 

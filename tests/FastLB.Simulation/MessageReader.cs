@@ -65,14 +65,19 @@ internal abstract class MessageReader
         }
     }
 
-    internal void Feed(ReadOnlySpan<byte> bytes)
+    /// <summary>Asked before each message: true while the next one has to wait.</summary>
+    protected virtual bool IsHolding => false;
+
+    /// <summary>Reads what is there; how many bytes it took is fewer than all only when a message has to wait.</summary>
+    internal int Feed(ReadOnlySpan<byte> bytes)
     {
-        while (!bytes.IsEmpty)
+        var total = bytes.Length;
+        while (!bytes.IsEmpty && !(IsBetweenMessages && IsHolding))
         {
             if (_state == State.Raw)
             {
                 OnRaw(bytes);
-                return;
+                return total;
             }
 
             if (_state is State.Length or State.ChunkData or State.UntilEnd)
@@ -109,6 +114,8 @@ internal abstract class MessageReader
                 throw new SimulationFailedException("a line without an end was passed on");
             }
         }
+
+        return total - bytes.Length;
     }
 
     protected string? Header(string name)

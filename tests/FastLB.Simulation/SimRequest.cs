@@ -55,6 +55,9 @@ internal sealed class SimRequest
     /// <summary>RFC 9110 9.2.2.</summary>
     internal bool IsIdempotent => Method is "GET" or "HEAD" or "PUT" or "DELETE";
 
+    /// <summary>Whether it may be sent before the one in front of it is answered (RFC 9112 9.3.2).</summary>
+    internal bool MayRunAhead => Method is "GET" or "HEAD" && !IsHttp10 && !AsksToClose && !WantsUpgrade;
+
     internal static byte[] Bytes(string text) => Encoding.Latin1.GetBytes(text);
 
     /// <summary>A body in chunks of various sizes, now and then with an extension or a trailer.</summary>

@@ -10,6 +10,12 @@ internal sealed record WorkerManners
     /// <summary>The chance that an answer is malformed, cut, missing, too early, or followed by bytes too many.</summary>
     public double Fault { get; init; }
 
+    /// <summary>The chance that an answer is the last on its connection, whose end ends it.</summary>
+    public double Closing { get; init; } = 0.33;
+
+    /// <summary>It closes a connection with requests unread on it, which resets it; a polite worker reads them first and throws them away.</summary>
+    public bool ClosesAbruptly { get; init; }
+
     /// <summary>The chance, each round, that a connection without a request is closed.</summary>
     public double IdleClose { get; init; }
 
@@ -95,8 +101,13 @@ internal sealed class WorkerConnection(
     }
 
     private readonly ByteQueue _out = new();
+    private readonly ByteQueue _unread = new();
     private readonly byte[] _chunk = new byte[64 * 1024];
     private SimRequest? _request;
+    private SimRequest? _previous;
+    private int _aheadBytes;
+    private int _persistentAnswers;
+    private bool _isLeaving;
     private long _bodyRead;
     private long _statedLength;
     private byte[]? _answer;
@@ -198,7 +209,7 @@ internal sealed class WorkerConnection(
                 }
                 else
                 {
-                    socket.Close();
+                    Leave();
                 }
 
                 return;
@@ -211,7 +222,42 @@ internal sealed class WorkerConnection(
 
         _answer = null;
         _answerQueued = false;
+        _previous = _request;
         _request = null;
+        _persistentAnswers++;
+        FeedUnread();
+    }
+
+    /// <summary>After its last answer it ends its stream, and closes when the other side has seen that (RFC 9112 9.6).</summary>
+    private void Leave()
+    {
+        if (manners.ClosesAbruptly)
+        {
+            socket.Close();
+        }
+        else if (!_isLeaving)
+        {
+            _isLeaving = true;
+            socket.ShutdownWrite();
+        }
+    }
+
+    /// <summary>It looks at one request at a time; those that were sent ahead wait.</summary>
+    protected override bool IsHolding => _request is not null && !IsRaw;
+
+    private void FeedUnread()
+    {
+        while (_unread.Count > 0 && !IsClosed)
+        {
+            var taken = Feed(_unread.Span);
+            if (taken == 0)
+            {
+                return;
+            }
+
+            _aheadBytes = Math.Max(0, _aheadBytes - taken);
+            _unread.Drop(taken);
+        }
     }
 
     private void Read()
@@ -242,9 +288,22 @@ internal sealed class WorkerConnection(
         {
             OnRaw(_chunk.AsSpan(0, count));
         }
-        else
+        else if (!_isLeaving)
         {
-            Feed(_chunk.AsSpan(0, count));
+            if (IsHolding && _requestIsComplete && !(_answerQueued && _out.Count == 0 && _then == Then.Stay))
+            {
+                _aheadBytes = _unread.Count + count;
+            }
+
+            _unread.Append(_chunk.AsSpan(0, count));
+            if (_answerQueued && _out.Count == 0 && _requestIsComplete && _then == Then.Stay)
+            {
+                FinishAnswer();
+            }
+            else
+            {
+                FeedUnread();
+            }
         }
     }
 
@@ -254,11 +313,6 @@ internal sealed class WorkerConnection(
         if (parts.Length != 3 || parts[2] != "HTTP/1.1" || !parts[1].StartsWith("/r/", StringComparison.Ordinal))
         {
             throw new SimulationFailedException($"a worker got '{line}'");
-        }
-
-        if (_answerQueued && _out.Count == 0 && _requestIsComplete && _then == Then.Stay)
-        {
-            FinishAnswer();
         }
 
         if (_request is not null)
@@ -272,7 +326,12 @@ internal sealed class WorkerConnection(
             throw new SimulationFailedException($"the malformed head of {request.Id} reached a worker");
         }
 
-        network.Trace?.Invoke($"worker: got '{line}'");
+        if (_aheadBytes > 0)
+        {
+            CheckAhead(request);
+        }
+
+        network.Trace?.Invoke($"worker: got '{line}'{(_aheadBytes > 0 ? " ahead" : "")}");
         request.Arrivals++;
         if (request.Arrivals > (request.IsIdempotent ? 3 : 1))
         {
@@ -280,6 +339,26 @@ internal sealed class WorkerConnection(
         }
 
         _request = request;
+    }
+
+    /// <summary>What was sent before the one in front of it was answered: of the same client, harmless, and to a worker that is up to it.</summary>
+    private void CheckAhead(SimRequest request)
+    {
+        var previous = _previous!;
+        if (request.ClientAddress != previous.ClientAddress)
+        {
+            throw new SimulationFailedException($"{request.Id} was sent behind {previous.Id} of another client");
+        }
+
+        if (!request.MayRunAhead || !previous.MayRunAhead)
+        {
+            throw new SimulationFailedException($"{request.Method} {request.Id} was sent ahead of the answer to {previous.Method} {previous.Id}");
+        }
+
+        if (_persistentAnswers < 2)
+        {
+            throw new SimulationFailedException($"{request.Id} was sent ahead on a connection that had answered nothing before");
+        }
     }
 
     protected override BodyShape OnHead()
@@ -385,7 +464,7 @@ internal sealed class WorkerConnection(
 
         var length = chance.Chance(0.1) ? 0 : chance.Next(1 + (chance.Chance(0.2) ? manners.LargestBody : Math.Min(manners.LargestBody, 700)));
         var body = Pattern.Make(request.Id, Pattern.Response, length);
-        var shape = chance.Next(3);
+        var shape = chance.Chance(manners.Closing) ? 2 : chance.Next(2);
         var head = $"HTTP/1.1 {status} Whatever\r\nX-Id: {request.Id}\r\nX-Length: {length}\r\nKeep-Alive: timeout={1 + chance.Next(6)}\r\n";
         if (shape == 0)
         {

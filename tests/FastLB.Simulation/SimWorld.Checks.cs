@@ -12,25 +12,24 @@ internal sealed partial class SimWorld
     private void CheckAfterTurn()
     {
         _served.Clear();
-        var clients = 0;
-        var tunnels = 0;
+        var pending = 0;
         foreach (var peer in _loop.Peers)
         {
             if (peer is UpstreamConnection upstream)
             {
-                Require(upstream.IsTimerArmed || upstream.Owner?.IsTimerArmed == true, "a worker's connection waits without a timer");
+                Require(upstream.IsTimerArmed || upstream.Owner?.Client.IsTimerArmed == true, "a worker's connection waits without a timer");
                 Require(upstream.IsReceiving || upstream.Owner is not null, "an idle connection does not listen");
+                Require(upstream.Owner is not null == upstream.Owed > 0, $"a connection that owes {upstream.Owed} answers {(upstream.Owner is null ? "is nobody's" : "has an owner")}");
                 if (upstream.Owner is not null)
                 {
                     var worker = upstream.Home!.Worker;
-                    _served[worker] = _served.GetValueOrDefault(worker) + 1;
+                    _served[worker] = _served.GetValueOrDefault(worker) + upstream.Owed;
                 }
 
                 continue;
             }
 
-            clients++;
-            tunnels += peer is TunnelConnection ? 1 : 0;
+            pending += peer is HttpConnection http ? http.PendingRequests : 1;
             Require(peer.IsTimerArmed, $"a {peer.GetType().Name} waits without a timer");
         }
 
@@ -42,7 +41,7 @@ internal sealed partial class SimWorld
         }
 
         var unended = Begun() - Ended();
-        Require(unended >= 0 && unended <= clients, $"{unended} requests have no outcome, with {clients} connections");
+        Require(unended == pending, $"{unended} requests have no outcome, and connections have {pending}");
     }
 
     private long Begun() => _proxy.Metrics.Requests + _proxy.Metrics.TcpConnections;

@@ -34,10 +34,11 @@ internal sealed partial class SimWorld
         {
             var address = new ClientAddress((uint)((192 << 24) + (168 << 16) + i + 1), (ushort)(40_000 + i));
             List<SimRequest> requests = [];
-            var count = 1 + _chance.Next(_chance.Chance(0.2) ? 20 : 4);
+            var onlyReads = _chance.Chance(_mood.IsPipelined ? 0.8 : 0.1);
+            var count = 1 + _chance.Next(onlyReads ? 40 : _chance.Chance(0.2) ? 20 : 4);
             for (var n = 0; n < count; n++)
             {
-                var request = MakeRequest($"192.168.0.{i + 1}");
+                var request = MakeRequest($"192.168.0.{i + 1}", onlyReads);
                 _requests.Add(request);
                 requests.Add(request);
                 if (request.HasBrokenHead || request.HasBrokenBody || request.AsksToClose || request.WantsUpgrade
@@ -51,7 +52,7 @@ internal sealed partial class SimWorld
             var isRude = !_mood.IsCalm && _chance.Chance(0.3);
             var manners = new ClientManners
             {
-                Depth = _chance.Chance(0.5) ? 1 : 1 + _chance.Next(10),
+                Depth = _chance.Chance(onlyReads ? 0.1 : 0.5) ? 1 : 1 + _chance.Next(onlyReads ? 40 : 10),
                 BreakAfterWritten = isRude && _chance.Chance(0.5) ? _chance.Next(total + 1) : -1,
                 BreakAfterRead = isRude && _chance.Chance(0.3) ? _chance.Next(2_000) : -1,
                 StallAfterWritten = isRude && _chance.Chance(0.3) ? _chance.Next(total + 1) : -1,
@@ -73,16 +74,17 @@ internal sealed partial class SimWorld
         }
     }
 
-    private SimRequest MakeRequest(string address)
+    private SimRequest MakeRequest(string address, bool isRead)
     {
         ReadOnlySpan<string> methods = ["GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE"];
-        var method = methods[_chance.Next(methods.Length)];
+        var method = methods[_chance.Next(isRead ? 3 : methods.Length)];
         var request = new SimRequest { Id = _requests.Count, Method = method, ClientAddress = address };
-        request.IsHttp10 = _chance.Chance(0.1);
-        request.AsksToClose = request.IsHttp10 ? _chance.Chance(0.7) : _chance.Chance(0.1);
+        var oddity = isRead ? 0.02 : 0.1;
+        request.IsHttp10 = _chance.Chance(oddity);
+        request.AsksToClose = request.IsHttp10 ? _chance.Chance(0.7) : _chance.Chance(oddity);
         var keeps = request.IsHttp10 && !request.AsksToClose;
         var hasBody = method is "POST" or "PUT" || (method == "DELETE" && _chance.Chance(0.3));
-        request.WantsUpgrade = !hasBody && !request.IsHttp10 && method == "GET" && _chance.Chance(0.1);
+        request.WantsUpgrade = !hasBody && !request.IsHttp10 && method == "GET" && _chance.Chance(oddity);
         var length = !hasBody && !request.WantsUpgrade ? 0
             : _chance.Chance(0.1) ? 0
             : _chance.Next(1 + (_chance.Chance(0.3) ? _mood.LargestRequestBody : Math.Min(_mood.LargestRequestBody, 500)));

@@ -80,6 +80,8 @@ internal sealed partial class SimWorld
 
     internal long Of(Outcome outcome) => _proxy.Metrics.Of(outcome);
 
+    internal long PipelinedRequests => _proxy.Metrics.PipelinedRequests;
+
     internal string Describe() => _mood.ToString();
 
     internal void Run()

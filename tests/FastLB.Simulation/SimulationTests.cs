@@ -18,9 +18,11 @@ public sealed class SimulationTests
         var seeds = Number("FASTLB_SIM_SEEDS") ?? 2_000;
         var first = Number("FASTLB_SIM_FIRST") ?? 1;
         var outcomes = new long[Outcomes.Count];
+        var pipelined = 0L;
         for (var seed = first; seed < first + seeds; seed++)
         {
             var world = Live((ulong)seed);
+            pipelined += world.PipelinedRequests;
             foreach (var outcome in Enum.GetValues<Outcome>())
             {
                 outcomes[(int)outcome] += world.Of(outcome);
@@ -29,6 +31,7 @@ public sealed class SimulationTests
 
         // A simulator that never gets to an ending does not test it. A full queue takes a thousand clients: ScenarioTests has one.
         var missing = Enum.GetValues<Outcome>().Where(o => outcomes[(int)o] == 0 && o != Outcome.QueueFull).Select(Outcomes.NameOf);
+        Assert.True(seeds < 1_000 || pipelined > seeds, $"only {pipelined} requests were sent ahead in {seeds} worlds");
         Assert.True(seeds < 1_000 || !missing.Any(), $"in no world a request ended as {string.Join(", ", missing)}");
     }
 

@@ -20,6 +20,9 @@ internal sealed record WorldMood
 
     public int SmallBuffers { get; init; }
 
+    /// <summary>Clients ask for much at once without waiting for answers, and workers keep their connections.</summary>
+    public bool IsPipelined { get; init; }
+
     public bool IsSticky { get; init; }
 
     public StrategyKind Strategy { get; init; }
@@ -40,16 +43,18 @@ internal sealed record WorldMood
     internal static WorldMood Draw(RandomSource chance)
     {
         var calm = chance.Chance(0.3);
+        var pipelined = chance.Chance(0.3);
         ReadOnlySpan<int> moves = [1, 3, 17, 256, 4096, 70_000, int.MaxValue];
         ReadOnlySpan<int> socketBytes = [1, 100, 2_000, 16_384, 262_144];
-        var move = moves[chance.Next(moves.Length)];
-        var room = socketBytes[chance.Next(socketBytes.Length)];
+        var move = pipelined ? moves[^(1 + chance.Next(4))] : moves[chance.Next(moves.Length)];
+        var room = pipelined ? socketBytes[^(1 + chance.Next(3))] : socketBytes[chance.Next(socketBytes.Length)];
         var workerRoom = chance.Chance(0.5) ? room : socketBytes[chance.Next(socketBytes.Length)];
         var pace = Math.Min(move, Math.Min(room, workerRoom));
         var largest = chance.Chance(0.1) ? Math.Min(300_000, pace * 100L) : Math.Min(3_000, pace * 100L);
         return new WorldMood
         {
             IsCalm = calm,
+            IsPipelined = pipelined,
             Network = new NetworkMood
             {
                 MaxMove = move,
@@ -61,6 +66,8 @@ internal sealed record WorldMood
             Workers = new WorkerManners
             {
                 Fault = calm ? 0 : chance.NextDouble() * 0.5,
+                Closing = pipelined ? 0.03 : 0.33,
+                ClosesAbruptly = !calm && chance.Chance(0.5),
                 IdleClose = calm || chance.Chance(0.5) ? 0 : 0.02,
                 LargestBody = (int)largest,
                 DelayMs = chance.Chance(0.5) ? 0 : 60,

@@ -19,6 +19,9 @@ public sealed class LoopMetrics
     /// <summary>Connections of TCP listeners. Each has one outcome.</summary>
     public long TcpConnections;
 
+    /// <summary>Of the HTTP requests, those that were sent to a worker together with others of their client.</summary>
+    public long PipelinedRequests;
+
     /// <summary>HTTP requests that became tunnels (101).</summary>
     public long Upgrades;
     public long BytesFromClients;

@@ -3,8 +3,8 @@ using FastLB.Core.Loop;
 namespace FastLB.Core.Proxy;
 
 /// <summary>
-/// A connection that a client opened, HTTP or TCP: what its loop, its upstream connection and the queue call it by. It
-/// owns at most one upstream connection at a time and is told everything that happens to that one.
+/// A connection that a client opened, HTTP or TCP: what its loop and the queue call it by. There are as many of them as clients that
+/// are connected, most of them idle, so what only a request needs is not kept here.
 /// </summary>
 public abstract class ClientConnection : Peer
 {
@@ -29,14 +29,6 @@ public abstract class ClientConnection : Peer
 
     /// <summary>A worker takes the request that waited; the connection is no longer in the queue.</summary>
     internal abstract void OnWorkerAvailable();
-
-    internal abstract void OnUpstreamConnected(int result);
-
-    internal abstract void OnUpstreamReceived(LoopBuffer? buffer, int result);
-
-    internal abstract void OnUpstreamSent(int result);
-
-    internal abstract void OnUpstreamTimer();
 
     /// <summary>The balancer wants to stop: finish what runs, begin nothing new. An idle connection closes within the window.</summary>
     internal abstract void BeginDrain(int windowMs);

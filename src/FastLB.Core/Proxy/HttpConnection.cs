@@ -1,8 +1,6 @@
-using FastLB.Core.Balancing;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
-using FastLB.Core.Routing;
 
 namespace FastLB.Core.Proxy;
 
@@ -20,80 +18,58 @@ namespace FastLB.Core.Proxy;
 /// <item>the request has its one outcome, the worker's connection goes back to its pool;</item>
 /// <item>the next request begins, or the connection closes so that the last answer survives.</item>
 /// </list>
-/// The steps stand in this order in HttpConnection.cs (1, 2, 9, 10), .Request.cs (3 to 6) and .Answer.cs (7, 8). What goes wrong
-/// on the way is told in .Failures.cs: retries, answers of our own, aborts; and what follows a 101 in .Tunnel.cs.
-/// Each direction holds at most one buffer; an idle connection holds none.
+/// The steps of the connection stand here (1, 2, 10); those of a request (3 to 9) in <see cref="HttpExchange"/>, which is there
+/// only while a request is. So an idle connection is this one small object and holds no buffer; a busy one holds at most one
+/// buffer in each direction. Of a client that does not wait for its answers, several requests at once go through steps 3 to 9 in a
+/// <see cref="HttpPipeline"/>.
 /// </summary>
-public sealed partial class HttpConnection : ClientConnection
+public sealed class HttpConnection : ClientConnection
 {
+    private const int LingerMs = 2_000;
+    private const int LingerBytes = 1024 * 1024;
+
     private enum Phase : byte
     {
         Closed,
         AwaitingHead,
-        Queued,
-        Connecting,
         Exchanging,
-        Answering,
-        Tunnel,
         Lingering,
     }
 
     private HttpListener? _listener;
-    private Phase _phase;
-
-    // The client's side.
-    private ReceivedBytes _received;
+    private HttpExchange? _exchange;
+    private HttpPipeline? _pipeline;
     private int _seen;
+    private int _lingeredBytes;
+    private Phase _phase;
     private bool _headTimed;
-    private bool _clientEnded;
-    private bool _closeAfter;
-    private bool _clientClosesToo;
-
-    // The request.
-    private RequestMethod _method;
-    private HttpVersion _clientVersion;
-    private bool _expectsContinue;
-    private bool _wantsUpgrade;
-    private bool _outcomePending;
-    private int _stickySlot;
-    private LoopPool? _pool;
-    private BodyRelay _requestBody;
-    private LoopBuffer? _requestBuffer;
-    private int _requestStart;
-    private int _requestEnd;
-    private bool _wholeRequestKept;
-
-    // The worker's side.
-    private UpstreamPool? _upstreamPool;
-    private UpstreamConnection? _upstream;
-    private bool _requestOnWire;
-    private bool _upstreamSendBroken;
-    private bool _upstreamReusable;
-    private Relay? _relay;
-
-    // The answer.
-    private ReceivedBytes _answer;
-    private int _answerSeen;
-    private BodyRelay _answerBody;
-    private bool _answerStarted;
-    private bool _informationalSent;
-    private bool _lastChunkDue;
-
-    // How far sends had come when their timers last looked: silence is when nothing moved from one look to the next, which takes
-    // between one and two times the limit to find out, and not when a send takes long.
-    private long _clientSendSeen;
-    private long _upstreamSendSeen;
 
     internal HttpConnection(ProxyLoop proxy)
         : base(proxy)
     {
     }
 
-    private ListenerSettings Settings => _listener!.Settings;
+    /// <summary>What the client sent and nobody has taken yet: part of a head, a body for its worker, the next requests.</summary>
+    internal ReceivedBytes Received;
+
+    internal HttpListener Listener => _listener!;
+
+    internal Timeouts Timeouts => _listener!.Settings.Timeouts;
+
+    internal bool IsExchanging => _exchange is not null;
+
+    /// <summary>True when answers follow the present one, to requests that were sent ahead.</summary>
+    internal bool HasMoreAhead => _pipeline is { IsOver: false };
+
+    /// <summary>Requests that have begun and have no outcome yet.</summary>
+    internal int PendingRequests => (_exchange is { IsPending: true } ? 1 : 0) + (_pipeline?.Pending ?? 0);
+
+    /// <summary>True once the client has ended its sending direction.</summary>
+    internal bool HasEnded { get; private set; }
 
     internal void Open(HttpListener listener)
     {
-        Invariant.That(_phase == Phase.Closed && _received.IsEmpty && _upstream is null, "an object starts clean");
+        Invariant.That(_phase == Phase.Closed && Received.IsEmpty && _exchange is null, "an object starts clean");
         _listener = listener;
         _phase = Phase.AwaitingHead;
     }
@@ -102,7 +78,7 @@ public sealed partial class HttpConnection : ClientConnection
     public override void OnAccepted()
     {
         _headTimed = true;
-        Loop.Timers.Arm(this, Loop.NowMs + Settings.Timeouts.HeadMs);
+        Loop.Timers.Arm(this, Loop.NowMs + Timeouts.HeadMs);
         if (Proxy.IsDraining)
         {
             BeginDrain(Proxy.DrainWindowMs);
@@ -113,16 +89,15 @@ public sealed partial class HttpConnection : ClientConnection
 
     public override void OnReceived(LoopBuffer? buffer, int result)
     {
-        if (_phase == Phase.Tunnel)
+        if (_exchange is { IsTunnel: true } tunnel)
         {
-            _relay!.OnClientReceived(buffer, result);
-            AfterRelay();
+            tunnel.OnTunnelReceived(buffer, result);
             return;
         }
 
         if (result <= 0)
         {
-            OnClientEnded(result);
+            OnEnded(result);
             return;
         }
 
@@ -133,61 +108,62 @@ public sealed partial class HttpConnection : ClientConnection
             return;
         }
 
-        if (!_received.Append(buffer!, result, Loop.Buffers))
+        if (!Received.Append(buffer!, result, Loop.Buffers))
         {
             Abort(Outcome.OutOfMemory);
             return;
         }
 
-        if (_phase == Phase.AwaitingHead)
+        if (_exchange is { } exchange)
+        {
+            exchange.OnClientReceived();
+        }
+        else if (_phase == Phase.AwaitingHead)
         {
             ReadHead();
         }
-        else if (_phase == Phase.Exchanging && !_requestBody.IsComplete)
-        {
-            PumpRequest();
-        }
-
-        // In every other phase the bytes wait: a body for its worker, a pipelined request for its turn.
     }
 
     // 2. A head, complete or not.
     private void ReadHead()
     {
-        var status = RequestParser.Parse(_received.Span, _seen, Settings.Limits, Proxy.RequestHead, out var refusal);
+        var status = RequestParser.Parse(Received.Span, _seen, _listener!.Settings.Limits, Proxy.RequestHead, out var refusal);
         switch (status)
         {
             case ParseStatus.Done:
-                BeginRequest();
+                _seen = 0;
+                _headTimed = false;
+                if (Received.Length > Proxy.RequestHead.Length && HttpPipeline.MayRunAhead(Proxy.RequestHead) && TryRunAhead())
+                {
+                    return;
+                }
+
+                BeginExchange().Begin(Proxy.RequestHead);
                 return;
 
             case ParseStatus.Invalid:
-                BeginOutcome();
-                _clientVersion = HttpVersion.Http11;
-                _method = RequestMethod.Other;
-                _requestBody = default;
-                Refuse(refusal);
+                BeginExchange().Refuse(refusal);
                 return;
 
             default:
-                if (_clientEnded)
+                if (HasEnded)
                 {
                     Abort(Outcome.ClientAborted);
                     return;
                 }
 
-                _seen = _received.Length;
-                if (_received.MoveUp())
+                _seen = Received.Length;
+                if (Received.MoveUp())
                 {
                     ReadHead();
                     return;
                 }
 
-                _received.Compact(Loop.Buffers);
+                Received.Compact(Loop.Buffers);
                 if (!_headTimed)
                 {
                     _headTimed = true;
-                    Loop.Timers.Arm(this, Loop.NowMs + Settings.Timeouts.HeadMs);
+                    Loop.Timers.Arm(this, Loop.NowMs + Timeouts.HeadMs);
                 }
 
                 WatchClient();
@@ -195,24 +171,79 @@ public sealed partial class HttpConnection : ClientConnection
         }
     }
 
-    private void SendToClient(LoopBuffer buffer, int start, int end)
+    /// <summary>More follows a head: sends as many of the requests that wait there as may go ahead of their answers.</summary>
+    private bool TryRunAhead()
     {
-        buffer.Retain();
-        _clientSendSeen = start;
-        Proxy.Metrics.BytesToClients += end - start;
-        Loop.Timers.Arm(this, Loop.NowMs + Settings.Timeouts.BodyMs);
-        Loop.Send(this, buffer, start, end);
+        var pipeline = Proxy.RentPipeline();
+        if (pipeline.TryBegin(this))
+        {
+            _phase = Phase.Exchanging;
+            _pipeline = pipeline;
+            WatchClient();
+            return true;
+        }
+
+        // The heads behind the first were read into the same place.
+        Proxy.Recycle(pipeline);
+        var status = RequestParser.Parse(Received.Span, 0, _listener!.Settings.Limits, Proxy.RequestHead, out _);
+        Invariant.That(status == ParseStatus.Done, "the same bytes say the same twice");
+        return false;
     }
+
+    private HttpExchange BeginExchange()
+    {
+        Proxy.Metrics.Requests++;
+        return RentExchange();
+    }
+
+    /// <summary>An exchange for a request that was counted when it was sent ahead.</summary>
+    internal HttpExchange BeginPipelinedExchange() => RentExchange();
+
+    private HttpExchange RentExchange()
+    {
+        Invariant.That(_exchange is null, "one exchange at a time");
+        _phase = Phase.Exchanging;
+        _exchange = Proxy.RentExchange(this);
+        return _exchange;
+    }
+
+    internal override void OnWorkerAvailable() => _exchange!.OnWorkerAvailable();
 
     public override void OnSent(int result)
     {
-        if (_phase == Phase.Tunnel)
+        if (_exchange is { } exchange)
         {
-            _relay!.OnClientSent(result);
-            AfterRelay();
+            exchange.OnClientSent(result);
             return;
         }
 
+        Invariant.That(_pipeline is not null, "only who answers sends to the client");
+        _pipeline.OnClientSent(result);
+    }
+
+    public override void OnTimer()
+    {
+        switch (_phase)
+        {
+            case Phase.Exchanging when _exchange is { } exchange:
+                exchange.OnClientTimer();
+                break;
+            case Phase.Exchanging:
+                _pipeline!.OnClientTimer();
+                break;
+            case Phase.AwaitingHead when !Received.IsEmpty:
+                BeginExchange().Answer(ErrorResponses.HeadTimeout, Outcome.ClientTimeout, close: true);
+                break;
+            default:
+                // Idle, or connected in advance and never used: nothing was asked, so nothing is answered. Or it has lingered enough.
+                Loop.Close(this);
+                break;
+        }
+    }
+
+    private void OnEnded(int result)
+    {
+        HasEnded = true;
         if (result < 0)
         {
             Abort(Outcome.ClientAborted);
@@ -221,75 +252,74 @@ public sealed partial class HttpConnection : ClientConnection
 
         switch (_phase)
         {
-            case Phase.Answering:
-                AfterOwnAnswer();
-                break;
-            case Phase.Exchanging when _lastChunkDue:
-                SendLastChunk();
-                break;
-            case Phase.Exchanging when _answerStarted && _answerBody.IsComplete:
-                FinishRequest();
-                break;
             case Phase.Exchanging:
-                PumpAnswer();
+                // What ran ahead was asked in whole, and is answered although nothing more will be asked.
+                _exchange?.OnClientEnded();
+                break;
+            case Phase.AwaitingHead when !Received.IsEmpty:
+                Abort(Outcome.ClientAborted);
                 break;
             default:
-                Invariant.That(false, "nothing is sent in this phase");
+                Loop.Close(this);
                 break;
         }
     }
 
-    // 9. The worker has done its part as soon as its last byte is here; the client may still be reading.
-    private void LeaveUpstream()
+    /// <summary>Listens to the client when nothing of it is held: for its next bytes, or for its leaving.</summary>
+    internal void WatchClient()
     {
-        var upstream = _upstream!;
-        var isQuiet = _requestBody.IsComplete && !upstream.IsSending && _answer.IsEmpty && _upstreamReusable;
-        _upstreamPool!.Worker.End(Loop.Index, failed: false);
-        if (isQuiet)
+        if (IsOpen && !IsReceiving && !HasEnded && (Received.IsEmpty || _phase == Phase.AwaitingHead))
         {
-            _upstreamPool.GiveBack(upstream);
+            Loop.Receive(this);
         }
-        else
-        {
-            // Bytes behind an answer, or a request that it did not read to the end, make the connection useless.
-            _closeAfter |= SendsFromReceived(upstream);
-            upstream.Forsake();
-            Loop.Close(upstream);
-        }
-
-        _upstream = null;
-        _upstreamPool = null;
-        _answer.Release();
     }
 
     // 10. The next request, or the end.
-    private void FinishRequest()
+
+    /// <summary>The exchange is over and has had its outcome; its object is not to be touched by its methods any more.</summary>
+    /// <param name="close">Whether the connection ends with it.</param>
+    /// <param name="saidLast">Whether the client said that this request was its last, and all of it has come.</param>
+    internal void EndExchange(bool close, bool saidLast)
     {
-        SetOutcome(Outcome.Completed);
-        AfterAnswer();
+        GiveBackExchange();
+        if (_pipeline is not { } pipeline)
+        {
+            Proceed(close, saidLast);
+        }
+        else if (!close)
+        {
+            pipeline.Pump();
+        }
+        else
+        {
+            Invariant.That(pipeline.IsOver, "only the last of several answers ends the connection");
+            EndPipeline(close: true);
+        }
     }
 
-    private void AfterAnswer()
+    /// <summary>All requests that ran ahead are answered, and their pipeline is not to be touched by its methods any more.</summary>
+    internal void EndPipeline(bool close)
     {
-        ReleaseKeptRequest();
-        if (_closeAfter || !_requestBody.IsComplete || _clientEnded)
+        GiveBackPipeline();
+        Proceed(close, saidLast: false);
+    }
+
+    private void Proceed(bool close, bool saidLast)
+    {
+        if (close)
         {
-            EndConnection();
+            End(saidLast);
             return;
         }
 
         _phase = Phase.AwaitingHead;
-        _pool = null;
-        _answerStarted = false;
-        _informationalSent = false;
-        ResetRetries();
-        if (!_received.IsEmpty)
+        if (!Received.IsEmpty)
         {
             ReadHead();
             return;
         }
 
-        Loop.Timers.Arm(this, Loop.NowMs + Settings.Timeouts.KeepAliveMs);
+        Loop.Timers.Arm(this, Loop.NowMs + Timeouts.KeepAliveMs);
         if (Proxy.IsDraining)
         {
             // Its last answer did not say that the connection closes; a request that is on its way now still gets one that does.
@@ -299,40 +329,95 @@ public sealed partial class HttpConnection : ClientConnection
         WatchClient();
     }
 
-    /// <summary>Listens to the client when nothing of it is held: for its next bytes, or for its leaving.</summary>
-    private void WatchClient()
+    /// <summary>Closes after the last answer, in steps unless the client has nothing more to say (RFC 9112 9.6).</summary>
+    private void End(bool saidLast)
     {
-        if (IsOpen && !IsReceiving && !_clientEnded && (_received.IsEmpty || _phase == Phase.AwaitingHead))
+        var clientIsDone = HasEnded || (saidLast && Received.IsEmpty);
+        Received.Release();
+        if (clientIsDone)
+        {
+            Loop.Close(this);
+            return;
+        }
+
+        _phase = Phase.Lingering;
+        _lingeredBytes = 0;
+        Loop.ShutdownSend(this);
+        Loop.Timers.Arm(this, Loop.NowMs + LingerMs);
+        if (!IsReceiving)
         {
             Loop.Receive(this);
         }
     }
 
-    /// <summary>
-    /// Whether bytes of this request may still be on their way out of the buffer in which the client's next request waits. That one must
-    /// not be rewritten in place then, so the connection ends instead.
-    /// </summary>
-    private bool SendsFromReceived(UpstreamConnection upstream) =>
-        upstream.State.SendBuffer is { } sending && ReferenceEquals(sending, _received.Buffer);
-
-    private void ReleaseKeptRequest()
+    private void Linger(LoopBuffer buffer, int length)
     {
-        _requestBuffer?.Release();
-        _requestBuffer = null;
+        buffer.Release();
+        _lingeredBytes += length;
+        if (_lingeredBytes > LingerBytes)
+        {
+            Loop.Close(this);
+            return;
+        }
+
+        Loop.Receive(this);
     }
 
-    private void BeginOutcome()
+    /// <summary>Ends request and connection at once. What the client has of an answer is cut off visibly.</summary>
+    internal void Abort(Outcome outcome)
     {
-        Invariant.That(!_outcomePending, "one request at a time");
-        _outcomePending = true;
-        Proxy.Metrics.Requests++;
+        _exchange?.GiveUp(outcome);
+        _pipeline?.GiveUp(outcome);
+        Loop.Close(this, reset: true);
     }
 
-    private void SetOutcome(Outcome outcome)
+    internal override void BeginDrain(int windowMs)
     {
-        Invariant.That(_outcomePending, "a request has one outcome");
-        _outcomePending = false;
-        Proxy.Metrics.Count(outcome);
-        _pool?.Count(outcome);
+        if (_phase == Phase.AwaitingHead && Received.IsEmpty && IsOpen)
+        {
+            Loop.Timers.Arm(this, Loop.NowMs + 1 + Loop.Random.Next(Math.Max(1, windowMs)));
+        }
+    }
+
+    internal override void CutOff()
+    {
+        if (IsOpen)
+        {
+            Abort(Outcome.DrainDeadline);
+        }
+    }
+
+    public override void OnClosed()
+    {
+        Invariant.That(!IsQueued, "a connection closes after its request has ended");
+        Received.Release();
+        if (_exchange is not null)
+        {
+            GiveBackExchange();
+        }
+
+        if (_pipeline is not null)
+        {
+            GiveBackPipeline();
+        }
+
+        _phase = Phase.Closed;
+        _listener = null;
+        _seen = 0;
+        _headTimed = false;
+        HasEnded = false;
+        Proxy.Recycle(this);
+    }
+
+    private void GiveBackPipeline()
+    {
+        Proxy.Recycle(_pipeline!);
+        _pipeline = null;
+    }
+
+    private void GiveBackExchange()
+    {
+        Proxy.Recycle(_exchange!);
+        _exchange = null;
     }
 }

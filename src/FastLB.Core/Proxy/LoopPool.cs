@@ -39,6 +39,9 @@ public sealed class LoopPool
 
     public RequestQueue Queue { get; }
 
+    /// <summary>How many workers take new requests, as of the last choice.</summary>
+    internal int ReadyCount => _seen.Ready.Length;
+
     /// <summary>Requests and TCP connections that this loop routed here. Any thread may read it.</summary>
     public long Requests;
 

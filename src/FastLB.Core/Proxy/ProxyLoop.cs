@@ -12,15 +12,16 @@ namespace FastLB.Core.Proxy;
 /// </summary>
 public sealed class ProxyLoop
 {
-    /// <summary>Closed connections' objects that are kept; a burst's surplus is left to the garbage collector.</summary>
-    private const int MaxFree = 16_384;
+    /// <summary>How many objects of each kind are kept for the next ones: about 3 MB if a burst has left all of them.</summary>
+    private const int MaxFree = 4_096;
 
-    private readonly Stack<HttpConnection> _freeHttp = new();
-    private readonly Stack<TunnelConnection> _freeTunnels = new();
-    private readonly Stack<Relay> _freeRelays = new();
+    private readonly FreeList<HttpConnection> _freeHttp = new(MaxFree);
+    private readonly FreeList<HttpExchange> _freeExchanges = new(MaxFree);
+    private readonly FreeList<HttpPipeline> _freePipelines = new(MaxFree / 4);
+    private readonly FreeList<TunnelConnection> _freeTunnels = new(MaxFree);
+    private readonly FreeList<UpstreamConnection> _freeUpstreams = new(MaxFree);
+    private readonly FreeList<Relay> _freeRelays = new(MaxFree);
     private ClientConnection? _open;
-    private UpstreamConnection? _freeUpstream;
-    private int _freeUpstreamCount;
 
     /// <param name="loop">The loop that this is a part of.</param>
     /// <param name="pools">All pools; their <see cref="Pool.Index"/> is their place.</param>
@@ -97,7 +98,7 @@ public sealed class ProxyLoop
 
     internal HttpConnection RentHttp(HttpListener listener, in ClientAddress address)
     {
-        var connection = _freeHttp.TryPop(out var free) ? free : new HttpConnection(this);
+        var connection = _freeHttp.TryTake() ?? new HttpConnection(this);
         connection.Address = address;
         connection.Open(listener);
         Enlist(connection);
@@ -106,64 +107,60 @@ public sealed class ProxyLoop
 
     internal TunnelConnection RentTunnel(TcpListener listener, in ClientAddress address)
     {
-        var connection = _freeTunnels.TryPop(out var free) ? free : new TunnelConnection(this);
+        var connection = _freeTunnels.TryTake() ?? new TunnelConnection(this);
         connection.Address = address;
         connection.Open(listener);
         Enlist(connection);
         return connection;
     }
 
-    internal Relay RentRelay() => _freeRelays.TryPop(out var free) ? free : new Relay(Loop, Metrics);
-
-    internal UpstreamConnection RentUpstream()
+    internal HttpExchange RentExchange(HttpConnection client)
     {
-        if (_freeUpstream is not { } connection)
-        {
-            return new UpstreamConnection(this);
-        }
-
-        _freeUpstream = connection.NextFree;
-        connection.NextFree = null;
-        _freeUpstreamCount--;
-        return connection;
+        var exchange = _freeExchanges.TryTake() ?? new HttpExchange(this);
+        exchange.Open(client);
+        return exchange;
     }
+
+    internal HttpPipeline RentPipeline() => _freePipelines.TryTake() ?? new HttpPipeline(this);
+
+    internal Relay RentRelay() => _freeRelays.TryTake() ?? new Relay(Loop, Metrics);
+
+    internal UpstreamConnection RentUpstream() => _freeUpstreams.TryTake() ?? new UpstreamConnection(this);
 
     internal void Recycle(HttpConnection connection)
     {
         Delist(connection);
-        if (_freeHttp.Count < MaxFree)
-        {
-            _freeHttp.Push(connection);
-        }
+        _freeHttp.Keep(connection);
     }
 
     internal void Recycle(TunnelConnection connection)
     {
         Delist(connection);
-        if (_freeTunnels.Count < MaxFree)
-        {
-            _freeTunnels.Push(connection);
-        }
+        _freeTunnels.Keep(connection);
+    }
+
+    internal void Recycle(HttpExchange exchange)
+    {
+        exchange.Reset();
+        _freeExchanges.Keep(exchange);
+    }
+
+    internal void Recycle(HttpPipeline pipeline)
+    {
+        pipeline.Reset();
+        _freePipelines.Keep(pipeline);
     }
 
     internal void Recycle(Relay relay)
     {
         relay.Reset();
-        if (_freeRelays.Count < MaxFree)
-        {
-            _freeRelays.Push(relay);
-        }
+        _freeRelays.Keep(relay);
     }
 
     internal void Recycle(UpstreamConnection connection)
     {
         Metrics.UpstreamOpen--;
-        if (_freeUpstreamCount < MaxFree)
-        {
-            connection.NextFree = _freeUpstream;
-            _freeUpstream = connection;
-            _freeUpstreamCount++;
-        }
+        _freeUpstreams.Keep(connection);
     }
 
     private void Enlist(ClientConnection connection)

@@ -14,7 +14,7 @@ namespace FastLB.Core.Proxy;
 /// <item>both sides close, and the connection has its one outcome.</item>
 /// </list>
 /// </summary>
-public sealed class TunnelConnection : ClientConnection
+public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
 {
     private TcpListener? _listener;
     private UpstreamPool? _upstreamPool;
@@ -28,6 +28,8 @@ public sealed class TunnelConnection : ClientConnection
         : base(proxy)
     {
     }
+
+    ClientConnection IUpstreamOwner.Client => this;
 
     private LoopPool Pool => _listener!.Pool;
 
@@ -70,13 +72,12 @@ public sealed class TunnelConnection : ClientConnection
     private void Connect(UpstreamPool chosen)
     {
         _upstreamPool = chosen;
-        chosen.Worker.Begin(Loop.Index);
         _upstream = chosen.Connect(this);
         Loop.Timers.Arm(_upstream, Loop.NowMs + Pool.Timeouts.ConnectMs);
         Loop.Timers.Arm(this, Loop.NowMs + _listener!.Settings.Timeouts.TunnelMs);
     }
 
-    internal override void OnUpstreamConnected(int result)
+    public void OnUpstreamConnected(int result)
     {
         if (result < 0)
         {
@@ -125,13 +126,13 @@ public sealed class TunnelConnection : ClientConnection
         AfterRelay();
     }
 
-    internal override void OnUpstreamReceived(LoopBuffer? buffer, int result)
+    public void OnUpstreamReceived(LoopBuffer? buffer, int result)
     {
         _relay!.OnUpstreamReceived(buffer, result);
         AfterRelay();
     }
 
-    internal override void OnUpstreamSent(int result)
+    public void OnUpstreamSent(int result)
     {
         _relay!.OnUpstreamSent(result);
         AfterRelay();
@@ -177,7 +178,7 @@ public sealed class TunnelConnection : ClientConnection
         End(Outcome.ClientTimeout, reset: true);
     }
 
-    internal override void OnUpstreamTimer() => OnConnectFailed(Outcome.ConnectTimeout, blame: true);
+    public void OnUpstreamTimer() => OnConnectFailed(Outcome.ConnectTimeout, blame: true);
 
     internal override void BeginDrain(int windowMs)
     {
@@ -233,8 +234,7 @@ public sealed class TunnelConnection : ClientConnection
             return;
         }
 
-        _upstreamPool!.Worker.End(Loop.Index, failed);
-        upstream.Forsake();
+        upstream.Forsake(failed);
         Loop.Close(upstream, reset);
         _upstream = null;
         _upstreamPool = null;

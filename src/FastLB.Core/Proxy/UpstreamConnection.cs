@@ -3,7 +3,7 @@ using FastLB.Core.Loop;
 namespace FastLB.Core.Proxy;
 
 /// <summary>
-/// A connection to a worker: either it serves a client's connection, its owner, and passes on everything that happens, or
+/// A connection to a worker: either it serves its owner, and passes on everything that happens, or
 /// it waits in its pool. Bytes or an end while it waits mean that it is of no use any more (RFC 9112 9.3.1: the
 /// worker may close an idle connection at any time).
 /// </summary>
@@ -14,13 +14,22 @@ public sealed class UpstreamConnection : Peer
     internal UpstreamConnection(ProxyLoop proxy) => _proxy = proxy;
 
     /// <summary>Whom it serves; null while it is idle or closing.</summary>
-    public ClientConnection? Owner { get; private set; }
+    public IUpstreamOwner? Owner { get; private set; }
 
     /// <summary>Where it came from and may go back to.</summary>
     public UpstreamPool? Home { get; private set; }
 
     /// <summary>True when it has served a request before the present one, so that the worker may have closed it meanwhile.</summary>
     public bool IsReused { get; private set; }
+
+    /// <summary>
+    /// True when the worker's last answer here was one of HTTP/1.1 that keeps the connection. Only such a worker is sent requests ahead of
+    /// its answers (RFC 9112 9.3.2).
+    /// </summary>
+    public bool IsPersistent { get; set; }
+
+    /// <summary>How many requests (or tunnels) are at the worker here, counted as in flight there, and have not ended.</summary>
+    public int Owed { get; private set; }
 
     /// <summary>How long it may wait in the pool; learned from the worker's Keep-Alive header.</summary>
     public int IdleLimitMs { get; set; } = UpstreamPool.DefaultIdleMs;
@@ -31,24 +40,59 @@ public sealed class UpstreamConnection : Peer
 
     internal bool IsIdle { get; set; }
 
-    internal UpstreamConnection? NextFree { get; set; }
-
-    internal void Begin(UpstreamPool home, ClientConnection owner)
+    internal void Begin(UpstreamPool home, IUpstreamOwner owner)
     {
         Home = home;
         Owner = owner;
         IsReused = false;
+        IsPersistent = false;
         IdleLimitMs = UpstreamPool.DefaultIdleMs;
+        Owe(1);
     }
 
-    internal void Lend(ClientConnection owner)
+    internal void Lend(IUpstreamOwner owner)
     {
         Invariant.That(Owner is null && !IsIdle && IsOpen, "only a connection that waited is lent again");
         Owner = owner;
         IsReused = true;
+        Owe(1);
     }
 
-    internal void Forsake() => Owner = null;
+    /// <summary>Somebody else of the same client takes over, and what is owed with it.</summary>
+    internal void PassTo(IUpstreamOwner owner)
+    {
+        Invariant.That(ReferenceEquals(Owner?.Client, owner.Client), "a connection that owes answers stays with its client");
+        Owner = owner;
+    }
+
+    internal void Owe(int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            Home!.Worker.Begin(_proxy.Loop.Index);
+        }
+
+        Owed += count;
+    }
+
+    /// <summary>The oldest of the requests here has ended; <paramref name="failed"/> when the worker is to blame for how.</summary>
+    internal void Settle(bool failed)
+    {
+        Invariant.That(Owed > 0, "a request ends once");
+        Owed--;
+        Home!.Worker.End(_proxy.Loop.Index, failed);
+    }
+
+    /// <summary>Its owner has no more to do with it, and nobody gets an answer from it any more.</summary>
+    internal void Forsake(bool failed = false)
+    {
+        while (Owed > 0)
+        {
+            Settle(failed);
+        }
+
+        Owner = null;
+    }
 
     public override void OnConnected(int result) => Owner?.OnUpstreamConnected(result);
 
@@ -83,6 +127,7 @@ public sealed class UpstreamConnection : Peer
 
     public override void OnClosed()
     {
+        Invariant.That(Owed == 0, "a connection closes after the requests on it have ended");
         Home = null;
         Owner = null;
         _proxy.Recycle(this);

@@ -1,4 +1,5 @@
 using FastLB.Core.Balancing;
+using FastLB.Core.Http;
 using FastLB.Core.Loop;
 
 namespace FastLB.Core.Proxy;
@@ -15,12 +16,14 @@ public sealed class UpstreamPool
     private const int MaxIdle = 1024;
     private const int FirstOutMs = 100;
     private const int MaxOutMs = 10_000;
+    private const int PipelineRestMs = 60_000;
 
     private readonly ProxyLoop _proxy;
     private UpstreamConnection? _newestIdle;
     private int _idleCount;
     private int _failuresInARow;
     private long _outUntilMs;
+    private long _pipelineRestUntilMs;
     private bool _retired;
 
     internal UpstreamPool(ProxyLoop proxy, Worker worker)
@@ -31,16 +34,15 @@ public sealed class UpstreamPool
 
     public Worker Worker { get; }
 
-    public int IdleCount => _idleCount;
-
     /// <summary>True while a failed connect keeps the worker out of rotation.</summary>
     public bool IsOut(long nowMs) => nowMs < _outUntilMs;
 
     /// <summary>
     /// An idle connection for <paramref name="owner"/>, or null when none waits. With <paramref name="careful"/>, for a request that
-    /// cannot be sent a second time, the kernel is asked whether the worker has just closed it.
+    /// cannot be sent a second time, the kernel is asked whether the worker has just closed it. With <paramref name="persistent"/> it is only
+    /// one that is known to take requests ahead of its answers.
     /// </summary>
-    internal UpstreamConnection? TryTakeIdle(ClientConnection owner, bool careful)
+    internal UpstreamConnection? TryTakeIdle(IUpstreamOwner owner, bool careful, bool persistent = false)
     {
         while (_newestIdle is { } connection)
         {
@@ -49,6 +51,11 @@ public sealed class UpstreamPool
                 // What waits there was sent before the request that is about to be: an end, or bytes that are nobody's answer.
                 Discard(connection);
                 continue;
+            }
+
+            if (persistent && !connection.IsPersistent)
+            {
+                return null;
             }
 
             Unlink(connection);
@@ -60,8 +67,15 @@ public sealed class UpstreamPool
         return null;
     }
 
+    /// <summary>
+    /// For how many milliseconds a connection may wait here after this answer: less than the worker says that it keeps it. 0 or less: not at all.
+    /// </summary>
+    internal static int IdleLimitMs(in ResponseFacts facts) => facts.KeepAliveTimeoutSeconds < 0
+        ? DefaultIdleMs
+        : (int)Math.Min(DefaultIdleMs, (facts.KeepAliveTimeoutSeconds * 1000L) - 1000);
+
     /// <summary>Opens a connection for <paramref name="owner"/>, which is told how that ended.</summary>
-    internal UpstreamConnection Connect(ClientConnection owner)
+    internal UpstreamConnection Connect(IUpstreamOwner owner)
     {
         var connection = _proxy.RentUpstream();
         connection.Begin(this, owner);
@@ -75,6 +89,7 @@ public sealed class UpstreamPool
     internal void GiveBack(UpstreamConnection connection)
     {
         Invariant.That(!connection.IsIdle && connection.IsOpen && !connection.IsSending, "only a quiet connection is given back");
+        Invariant.That(connection.Owed == 0, "a connection that owes answers is not given back");
         connection.Forsake();
         if (_retired || _idleCount >= MaxIdle)
         {
@@ -106,6 +121,15 @@ public sealed class UpstreamPool
         Unlink(connection);
         _proxy.Loop.Close(connection);
     }
+
+    /// <summary>Whether the worker may be sent requests ahead of its answers, and there is a connection for it.</summary>
+    internal bool HasPersistentIdle => _newestIdle is { IsPersistent: true } && _proxy.Loop.NowMs >= _pipelineRestUntilMs;
+
+    /// <summary>
+    /// A connection broke with requests ahead on it. That may have had any reason, but a worker that cannot cope with them must not be hit
+    /// by every pipelining client again and again, so for a while it gets them one by one.
+    /// </summary>
+    internal void RestFromPipelining() => _pipelineRestUntilMs = _proxy.Loop.NowMs + PipelineRestMs;
 
     internal void NoteConnectFailure()
     {

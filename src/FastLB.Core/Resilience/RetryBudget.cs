@@ -14,8 +14,8 @@ public sealed class RetryBudget(long nowMs)
     private long _balanceMilli = FloorPerSecond * 1000L * 10;
     private long _refilledMs = nowMs;
 
-    /// <summary>A first attempt was made.</summary>
-    public void Deposit() => _balanceMilli = Math.Min(CapMilli, _balanceMilli + MilliPerRequest);
+    /// <summary>First attempts were made.</summary>
+    public void Deposit(int requests = 1) => _balanceMilli = Math.Min(CapMilli, _balanceMilli + (MilliPerRequest * (long)requests));
 
     /// <summary>Takes one retry out of the budget; false when there is none left.</summary>
     public bool TryWithdraw(long nowMs)

@@ -6,10 +6,10 @@ using FastLB.Core.Metrics;
 namespace FastLB.Core.Proxy;
 
 /// <summary>The answer on its way to the client, informational answers first.</summary>
-public sealed partial class HttpConnection
+internal sealed partial class HttpExchange
 {
     // 7. The worker's bytes.
-    internal override void OnUpstreamReceived(LoopBuffer? buffer, int result)
+    public void OnUpstreamReceived(LoopBuffer? buffer, int result)
     {
         if (_phase == Phase.Tunnel)
         {
@@ -26,7 +26,7 @@ public sealed partial class HttpConnection
 
         if (!_answer.Append(buffer!, result, Loop.Buffers))
         {
-            Abort(Outcome.OutOfMemory);
+            _client!.Abort(Outcome.OutOfMemory);
             return;
         }
 
@@ -41,7 +41,7 @@ public sealed partial class HttpConnection
 
     private void PumpAnswer()
     {
-        while (_phase == Phase.Exchanging && !IsSending && _upstream is not null)
+        while (_phase == Phase.Exchanging && !_client!.IsSending && _upstream is not null)
         {
             if (_answer.IsEmpty)
             {
@@ -60,9 +60,9 @@ public sealed partial class HttpConnection
                     return;
                 }
             }
-            else
+            else if (!RelayAnswerBody())
             {
-                RelayAnswerBody();
+                return;
             }
         }
     }
@@ -70,7 +70,7 @@ public sealed partial class HttpConnection
     /// <summary>Acts on the next answer head. False when more bytes are needed or the exchange is over.</summary>
     private bool ReadAnswerHead()
     {
-        var head = Proxy.ResponseHead;
+        var head = _proxy.ResponseHead;
         var source = _answer.Span;
         var status = ResponseParser.Parse(source, _answerSeen, HttpLimits.Default, head, out _);
         if (status == ParseStatus.Partial)
@@ -143,7 +143,7 @@ public sealed partial class HttpConnection
                 return;
             }
 
-            Proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(start));
+            _proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(start));
             SendToClient(buffer, start, start + length);
         }
 
@@ -159,13 +159,13 @@ public sealed partial class HttpConnection
 
         // Without chunks only the end of the connection ends such a body. A client that is refused before its body was read, or
         // that was never told to send one, is told not to use the connection again (RFC 9110 10.1.1, RFC 9112 9.6).
-        _closeAfter |= Proxy.IsDraining || (hasOpenEnd && !chunked) || (isEarly && (head.StatusCode >= 300 || _expectsContinue))
-            || _upstreamSendBroken;
-        var idleMs = facts.KeepAliveTimeoutSeconds < 0
-            ? UpstreamPool.DefaultIdleMs
-            : (int)Math.Min(UpstreamPool.DefaultIdleMs, (facts.KeepAliveTimeoutSeconds * 1000L) - 1000);
+        _closeAfter |= (_proxy.IsDraining && IsLast) || (hasOpenEnd && !chunked)
+            || (isEarly && (head.StatusCode >= 300 || _expectsContinue)) || (_upstreamSendBroken && _lane is null);
+        var idleMs = UpstreamPool.IdleLimitMs(facts);
+        _upstreamStaysOpen = facts.KeepsAlive;
         _upstreamReusable = facts.KeepsAlive && idleMs > 0 && !_upstreamSendBroken;
         _upstream!.IdleLimitMs = Math.Max(1, idleMs);
+        _upstream.IsPersistent = facts.KeepsAlive && head.Version == HttpVersion.Http11;
 
         var headNamesChunks = chunked || (_method == RequestMethod.Head && _clientVersion == HttpVersion.Http11
             && head.Has(HeaderId.TransferEncoding));
@@ -193,10 +193,10 @@ public sealed partial class HttpConnection
             return;
         }
 
-        Proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(start));
+        _proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(start));
         _answerStarted = true;
         ReleaseKeptRequest();
-        Proxy.Metrics.CountResponse(head.StatusCode);
+        _proxy.Metrics.CountResponse(head.StatusCode);
         SendToClient(buffer, start, body.SendEnd);
         _answer.Consume(body.Consumed - _answer.Start);
         if (_answerBody.IsComplete)
@@ -208,27 +208,27 @@ public sealed partial class HttpConnection
     /// <summary>Writes the head for the client into the scratch memory. The count of its bytes, or -1 when they do not fit.</summary>
     private int WriteAnswerHead(ReadOnlySpan<byte> source, MessageHead head, in ResponseFacts facts, bool chunked)
     {
-        var slot = _upstreamPool!.Worker.Slot;
-        var isLast = !facts.IsInformational || head.StatusCode == 101;
+        var isFinal = !facts.IsInformational || head.StatusCode == 101;
         var rewrite = new ResponseRewrite
         {
             ClientVersion = _clientVersion,
             Close = _closeAfter,
             Chunked = chunked,
             Upgrade = head.StatusCode == 101,
-            SetCookieLine = isLast && slot != _stickySlot && _pool!.Sticky is { } sticky ? sticky.SetLineOf(slot) : default,
+            SetCookieLine = isFinal ? RequestRoute.CookieLineFor(_pool!, _upstreamPool!.Worker, _stickySlot) : default,
         };
-        return HeadRewriter.WriteResponse(source, head, facts, rewrite, Proxy.HeadScratch);
+        return HeadRewriter.WriteResponse(source, head, facts, rewrite, _proxy.HeadScratch);
     }
 
-    private void RelayAnswerBody()
+    /// <summary>Passes on what is here of the body. False when that was the end of the exchange.</summary>
+    private bool RelayAnswerBody()
     {
         var buffer = _answer.Buffer!;
         var body = _answerBody.Take(buffer, _answer.Start, _answer.End, out _);
         if (body.Status == RelayStatus.Invalid)
         {
             Truncate(Outcome.WorkerMalformed);
-            return;
+            return false;
         }
 
         if (body.SendStart < body.SendEnd)
@@ -237,13 +237,32 @@ public sealed partial class HttpConnection
         }
 
         _answer.Consume(body.Consumed - _answer.Start);
-        if (_answerBody.IsComplete)
+        if (!_answerBody.IsComplete)
         {
-            LeaveUpstream();
-            if (!IsSending)
-            {
-                FinishRequest();
-            }
+            return true;
         }
+
+        LeaveUpstream();
+        if (!_client!.IsSending)
+        {
+            FinishRequest();
+        }
+
+        return false;
+    }
+
+    private void SendLastChunk()
+    {
+        _lastChunkDue = false;
+        var lastChunk = "0\r\n\r\n"u8;
+        if (Loop.Buffers.TryRent(lastChunk.Length) is not { } buffer)
+        {
+            Truncate(Outcome.OutOfMemory);
+            return;
+        }
+
+        lastChunk.CopyTo(buffer.Memory.AsSpan(LoopBuffer.DataOffset));
+        SendToClient(buffer, LoopBuffer.DataOffset, LoopBuffer.DataOffset + lastChunk.Length);
+        buffer.Release();
     }
 }

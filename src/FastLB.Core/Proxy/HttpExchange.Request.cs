@@ -6,21 +6,17 @@ using FastLB.Core.Metrics;
 namespace FastLB.Core.Proxy;
 
 /// <summary>The request on its way to a worker: what it means, who takes it, and how its bytes follow.</summary>
-public sealed partial class HttpConnection
+internal sealed partial class HttpExchange
 {
     // 3. What the request means, where it goes, how it goes on.
-    private void BeginRequest()
+    internal void Begin(MessageHead head)
     {
-        BeginOutcome();
-        var head = Proxy.RequestHead;
-        var source = _received.Span;
-        _seen = 0;
-        _headTimed = false;
+        var client = _client!;
+        var source = client.Received.Span;
+        var settings = client.Listener.Settings;
         _clientVersion = head.Version;
         _method = head.Method;
-        _requestBody = default;
-
-        var refusal = RequestRules.Check(source, head, Settings.Limits, out var facts);
+        var refusal = RequestRules.Check(source, head, settings.Limits, out var facts);
         if (refusal != Refusal.None)
         {
             Refuse(refusal);
@@ -28,25 +24,22 @@ public sealed partial class HttpConnection
         }
 
         _clientClosesToo = facts.Connection.Close || (head.Version == HttpVersion.Http10 && !facts.Connection.KeepAlive);
-        _closeAfter = _clientClosesToo || Proxy.IsDraining || _clientEnded;
+        _closeAfter = _clientClosesToo || _proxy.IsDraining || client.HasEnded;
         _expectsContinue = facts.ExpectsContinue;
-        _requestBody = new BodyRelay(facts.Body, facts.Body.Kind == BodyKind.Chunked, Settings.Limits.BodyBytes);
+        _requestBody = new BodyRelay(facts.Body, facts.Body.Kind == BodyKind.Chunked, settings.Limits.BodyBytes);
 
-        var host = source.Slice(facts.HostStart, facts.HostNameLength);
-        var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
-        var poolIndex = _listener!.Routes.Match(host, path);
-        if (poolIndex < 0)
+        _pool = RequestRoute.PoolOf(_proxy, client.Listener, source, facts);
+        if (_pool is null)
         {
-            _received.Consume(head.Length);
+            client.Received.Consume(head.Length);
             Answer(ErrorResponses.NoRoute, Outcome.NoRoute, close: false);
             return;
         }
 
-        _pool = Proxy.Pools[poolIndex];
         _pool.Requests++;
         _pool.Budget.Deposit();
         _wantsUpgrade = IsUpgrade(source, head, facts.Connection);
-        _stickySlot = _pool.Sticky is { } sticky && head.Has(HeaderId.Cookie) ? ReadStickySlot(sticky, source, head) : -1;
+        _stickySlot = RequestRoute.StickySlotOf(_pool, source, head);
         refusal = WriteRequestHead(source, head, facts);
         if (refusal != Refusal.None)
         {
@@ -100,27 +93,6 @@ public sealed partial class HttpConnection
         return false;
     }
 
-    private static int ReadStickySlot(StickyCookie sticky, ReadOnlySpan<byte> source, MessageHead head)
-    {
-        foreach (ref readonly var line in head.Headers)
-        {
-            if (line.Id != HeaderId.Cookie)
-            {
-                continue;
-            }
-
-            foreach (var pair in new CookiePairs(source.Slice(line.ValueStart, line.ValueLength)))
-            {
-                if (pair.Name.SequenceEqual(sticky.Name) && sticky.TryRead(pair.Value, out var slot))
-                {
-                    return slot;
-                }
-            }
-        }
-
-        return -1;
-    }
-
     /// <summary>
     /// Writes the head for the worker, with as much of the body as is already here, into the buffer that is sent first and
     /// kept for a retry. Leaves that null when the pool is empty. A refusal when the body is malformed in its first bytes.
@@ -128,11 +100,11 @@ public sealed partial class HttpConnection
     private Refusal WriteRequestHead(ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts)
     {
         Span<byte> addressText = stackalloc byte[ClientAddress.MaxTextLength];
-        Address.TryFormat(addressText, out var addressLength);
+        _client!.Address.TryFormat(addressText, out var addressLength);
         var rewrite = new RequestRewrite
         {
             ClientAddress = addressText[..addressLength],
-            FallbackHost = _listener!.FallbackHost,
+            FallbackHost = _client.Listener.FallbackHost,
             Upgrade = _wantsUpgrade,
             StrippedCookie = _pool!.Sticky is { Strip: true } sticky ? sticky.Name : default,
         };
@@ -147,7 +119,7 @@ public sealed partial class HttpConnection
 
             var target = _requestBuffer.Memory.AsSpan(LoopBuffer.DataOffset);
             var written = HeadRewriter.WriteRequest(source, head, facts, rewrite, target);
-            _received.Consume(head.Length);
+            _client.Received.Consume(head.Length);
             _requestStart = LoopBuffer.DataOffset;
             _requestEnd = LoopBuffer.DataOffset + written;
             _wholeRequestKept = true;
@@ -155,19 +127,19 @@ public sealed partial class HttpConnection
         }
 
         // With a body, the head is put in front of the body's first bytes where they are.
-        var length = HeadRewriter.WriteRequest(source, head, facts, rewrite, Proxy.HeadScratch);
+        var length = HeadRewriter.WriteRequest(source, head, facts, rewrite, _proxy.HeadScratch);
         if (length < 0)
         {
             return Refusal.HeadTooLarge;
         }
 
-        var buffer = _received.Buffer!;
-        var bodyStart = _received.Start + head.Length;
+        var buffer = _client.Received.Buffer!;
+        var bodyStart = _client.Received.Start + head.Length;
         var body = new RelayResult(RelayStatus.More, bodyStart, bodyStart, bodyStart);
-        if (bodyStart < _received.End)
+        if (bodyStart < _client.Received.End)
         {
             _expectsContinue = false;
-            body = _requestBody.Take(buffer, bodyStart, _received.End, out var refusal);
+            body = _requestBody.Take(buffer, bodyStart, _client.Received.End, out var refusal);
             if (body.Status == RelayStatus.Invalid)
             {
                 return refusal;
@@ -181,10 +153,10 @@ public sealed partial class HttpConnection
             return Refusal.HeadTooLarge;
         }
 
-        Proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(_requestStart));
+        _proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(_requestStart));
         buffer.Retain();
         _requestBuffer = buffer;
-        _received.Consume(body.Consumed - _received.Start);
+        _client.Received.Consume(body.Consumed - _client.Received.Start);
         _wholeRequestKept = _requestBody.IsComplete;
         CompactKeptRequest();
         return Refusal.None;
@@ -217,18 +189,18 @@ public sealed partial class HttpConnection
             return;
         }
 
-        if (!_pool.Queue.TryEnqueue(this))
+        if (!_pool.Queue.TryEnqueue(_client!))
         {
             Answer(ErrorResponses.QueueFull, Outcome.QueueFull, close: false);
             return;
         }
 
         _phase = Phase.Queued;
-        Loop.Timers.Arm(this, Loop.NowMs + _pool.Timeouts.QueueMs);
-        WatchClient();
+        Loop.Timers.Arm(_client!, Loop.NowMs + _pool.Timeouts.QueueMs);
+        _client!.WatchClient();
     }
 
-    internal override void OnWorkerAvailable()
+    internal void OnWorkerAvailable()
     {
         Invariant.That(_phase == Phase.Queued, "only a request that waits is served from the queue");
         ChooseWorker(tried: null, fresh: true);
@@ -238,10 +210,9 @@ public sealed partial class HttpConnection
     private void Attempt(UpstreamPool chosen, bool fresh)
     {
         _upstreamPool = chosen;
-        chosen.Worker.Begin(Loop.Index);
         _requestOnWire = false;
         _upstreamSendBroken = false;
-        Loop.Timers.Arm(this, Loop.NowMs + Settings.Timeouts.BodyMs);
+        Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
         if (!fresh && chosen.TryTakeIdle(this, careful: !IsIdempotent(_method)) is { } idle)
         {
             _upstream = idle;
@@ -254,10 +225,10 @@ public sealed partial class HttpConnection
             Loop.Timers.Arm(_upstream, Loop.NowMs + _pool!.Timeouts.ConnectMs);
         }
 
-        WatchClient();
+        _client!.WatchClient();
     }
 
-    internal override void OnUpstreamConnected(int result)
+    public void OnUpstreamConnected(int result)
     {
         Invariant.That(_phase == Phase.Connecting, "a connect ends while it is awaited");
         if (result < 0)
@@ -283,7 +254,7 @@ public sealed partial class HttpConnection
         Loop.Send(_upstream!, _requestBuffer, _requestStart, _requestEnd);
     }
 
-    internal override void OnUpstreamSent(int result)
+    public void OnUpstreamSent(int result)
     {
         if (_phase == Phase.Tunnel)
         {
@@ -295,8 +266,9 @@ public sealed partial class HttpConnection
         if (result < 0)
         {
             // The worker does not take the request any more; it may have answered all the same, so the answer is awaited.
-            _requestOnWire = _requestBuffer is null || _upstream!.SendPosition != _requestStart;
+            _requestOnWire = _requestBuffer is null || _upstream!.SendPosition > _requestStart;
             _upstreamSendBroken = true;
+            _lane?.NoteSendBroken();
             return;
         }
 
@@ -316,27 +288,27 @@ public sealed partial class HttpConnection
         {
             if (_requestBody.IsComplete)
             {
-                WatchClient();
+                _client!.WatchClient();
                 return;
             }
 
-            if (_received.IsEmpty)
+            if (_client!.Received.IsEmpty)
             {
-                if (_clientEnded)
+                if (_client!.HasEnded)
                 {
-                    Abort(Outcome.ClientAborted);
+                    _client!.Abort(Outcome.ClientAborted);
                     return;
                 }
 
-                Loop.Timers.Arm(this, Loop.NowMs + Settings.Timeouts.BodyMs);
-                WatchClient();
+                Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
+                _client!.WatchClient();
                 return;
             }
 
             // A client that sends its body waits for no 100 any more.
             _expectsContinue = false;
-            var buffer = _received.Buffer!;
-            var body = _requestBody.Take(buffer, _received.Start, _received.End, out var refusal);
+            var buffer = _client!.Received.Buffer!;
+            var body = _requestBody.Take(buffer, _client!.Received.Start, _client!.Received.End, out var refusal);
             if (body.Status == RelayStatus.Invalid)
             {
                 RefuseBody(refusal);
@@ -350,7 +322,7 @@ public sealed partial class HttpConnection
                 Loop.Send(_upstream, buffer, body.SendStart, body.SendEnd);
             }
 
-            _received.Consume(body.Consumed - _received.Start);
+            _client!.Received.Consume(body.Consumed - _client!.Received.Start);
         }
     }
 }

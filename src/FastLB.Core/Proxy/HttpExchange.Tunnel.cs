@@ -6,7 +6,7 @@ using FastLB.Core.Metrics;
 namespace FastLB.Core.Proxy;
 
 /// <summary>What follows a 101: the connection is a <see cref="Relay"/> of raw bytes until it ends (RFC 9110 7.8).</summary>
-public sealed partial class HttpConnection
+internal sealed partial class HttpExchange
 {
     private void OpenTunnel(ReadOnlySpan<byte> source, MessageHead head, in ResponseFacts facts)
     {
@@ -19,20 +19,26 @@ public sealed partial class HttpConnection
             return;
         }
 
-        Proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(start));
+        _proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(start));
         ReleaseKeptRequest();
-        Proxy.Metrics.CountResponse(101);
-        Proxy.Metrics.Upgrades++;
+        _proxy.Metrics.CountResponse(101);
+        _proxy.Metrics.Upgrades++;
         _answerStarted = true;
         SendToClient(buffer, start, start + length);
         _answer.Consume(head.Length);
         _phase = Phase.Tunnel;
-        _relay = Proxy.RentRelay();
-        var (fromClient, fromUpstream) = (_received, _answer);
-        _received = default;
+        _relay = _proxy.RentRelay();
+        var (fromClient, fromUpstream) = (_client!.Received, _answer);
+        _client!.Received = default;
         _answer = default;
         Loop.Timers.Cancel(_upstream!);
-        _relay.Start(this, _upstream!, fromClient, fromUpstream, _clientEnded);
+        _relay.Start(_client!, _upstream!, fromClient, fromUpstream, _client!.HasEnded);
+        AfterRelay();
+    }
+
+    internal void OnTunnelReceived(LoopBuffer? buffer, int result)
+    {
+        _relay!.OnClientReceived(buffer, result);
         AfterRelay();
     }
 
@@ -45,14 +51,14 @@ public sealed partial class HttpConnection
                 CloseBoth(reset: false);
                 break;
             case RelayState.ClientBroke:
-                Abort(Outcome.ClientAborted);
+                _client!.Abort(Outcome.ClientAborted);
                 break;
             case RelayState.WorkerBroke:
                 Truncate(Outcome.WorkerTruncated);
                 break;
             default:
                 var silenceMs = _pool!.Timeouts.TunnelMs;
-                Loop.Timers.Arm(this, Loop.NowMs + (_relay.IsHalfClosed ? Math.Min(silenceMs, Settings.Timeouts.BodyMs) : silenceMs));
+                Loop.Timers.Arm(_client!, Loop.NowMs + (_relay.IsHalfClosed ? Math.Min(silenceMs, ClientTimeouts.BodyMs) : silenceMs));
                 break;
         }
     }
@@ -60,11 +66,10 @@ public sealed partial class HttpConnection
     /// <summary>Ends a tunnel. With <paramref name="reset"/> when bytes are given up in it, so that neither side takes them for all.</summary>
     private void CloseBoth(bool reset)
     {
-        _upstreamPool!.Worker.End(Loop.Index, failed: false);
         _upstream!.Forsake();
         Loop.Close(_upstream, reset);
         _upstream = null;
         _upstreamPool = null;
-        Loop.Close(this, reset);
+        Loop.Close(_client!, reset);
     }
 }

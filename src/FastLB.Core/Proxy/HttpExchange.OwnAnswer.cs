@@ -1,0 +1,78 @@
+using FastLB.Core.Http;
+using FastLB.Core.Loop;
+using FastLB.Core.Metrics;
+
+namespace FastLB.Core.Proxy;
+
+/// <summary>Answers that the balancer makes itself. They close the connection where it cannot be known what the client sends next.</summary>
+internal sealed partial class HttpExchange
+{
+    internal void Refuse(Refusal refusal) => Answer(ErrorResponses.Of(refusal), Outcome.ClientMalformed, close: true);
+
+    /// <summary>The body broke the rules after its head was passed on.</summary>
+    private void RefuseBody(Refusal refusal)
+    {
+        if (_answerStarted)
+        {
+            _client!.Abort(Outcome.ClientMalformed);
+            return;
+        }
+
+        DropUpstream(failed: false);
+        Refuse(refusal);
+    }
+
+    /// <summary>The worker's answer cannot be passed on; nothing of it has been.</summary>
+    private void FailAnswer()
+    {
+        DropUpstream(failed: true);
+        Answer(ErrorResponses.BadAnswer, Outcome.WorkerMalformed, close: false);
+    }
+
+    /// <summary>
+    /// Answers the request ourselves. The outcome is decided here. A request whose body was not read to the end takes its connection with it.
+    /// </summary>
+    internal void Answer(ErrorResponse response, Outcome outcome, bool close)
+    {
+        Invariant.That(_upstream is null && !_answerStarted, "our own answer stands alone");
+        SetOutcome(outcome);
+        _phase = Phase.Answering;
+        _closeAfter |= close || !_requestBody.IsComplete || (_proxy.IsDraining && IsLast);
+        ReleaseKeptRequest();
+        if (_client!.IsSending)
+        {
+            // An informational answer is still on its way out.
+            _dueAnswer = response;
+            return;
+        }
+
+        SendOwnAnswer(response);
+    }
+
+    private void SendOwnAnswer(ErrorResponse response)
+    {
+        var bytes = response.Bytes(_closeAfter, _method == RequestMethod.Head, _clientVersion);
+        if (Loop.Buffers.TryRent(bytes.Length) is not { } buffer)
+        {
+            _client!.Abort(Outcome.OutOfMemory);
+            return;
+        }
+
+        bytes.CopyTo(buffer.Memory.AsSpan(LoopBuffer.DataOffset));
+        _proxy.Metrics.CountResponse(response.Status);
+        SendToClient(buffer, LoopBuffer.DataOffset, LoopBuffer.DataOffset + bytes.Length);
+        buffer.Release();
+    }
+
+    private void AfterOwnAnswer()
+    {
+        if (_dueAnswer is { } due)
+        {
+            _dueAnswer = null;
+            SendOwnAnswer(due);
+            return;
+        }
+
+        EndExchange();
+    }
+}

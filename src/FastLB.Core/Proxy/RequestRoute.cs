@@ -1,0 +1,48 @@
+using FastLB.Core.Balancing;
+using FastLB.Core.Http;
+
+namespace FastLB.Core.Proxy;
+
+/// <summary>Where a request goes: what its host, its path and its cookies say.</summary>
+internal static class RequestRoute
+{
+    /// <summary>The pool of the first route that matches, or null.</summary>
+    public static LoopPool? PoolOf(ProxyLoop proxy, HttpListener listener, ReadOnlySpan<byte> source, in RequestFacts facts)
+    {
+        var host = source.Slice(facts.HostStart, facts.HostNameLength);
+        var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
+        var index = listener.Routes.Match(host, path);
+        return index < 0 ? null : proxy.Pools[index];
+    }
+
+    /// <summary>The slot that the pool's sticky cookie names; -1 without one that we signed.</summary>
+    public static int StickySlotOf(LoopPool pool, ReadOnlySpan<byte> source, MessageHead head)
+    {
+        if (pool.Sticky is not { } sticky || !head.Has(HeaderId.Cookie))
+        {
+            return -1;
+        }
+
+        foreach (ref readonly var line in head.Headers)
+        {
+            if (line.Id != HeaderId.Cookie)
+            {
+                continue;
+            }
+
+            foreach (var pair in new CookiePairs(source.Slice(line.ValueStart, line.ValueLength)))
+            {
+                if (pair.Name.SequenceEqual(sticky.Name) && sticky.TryRead(pair.Value, out var slot))
+                {
+                    return slot;
+                }
+            }
+        }
+
+        return -1;
+    }
+
+    /// <summary>The line that sets the sticky cookie anew; empty when the client has the right one or the pool is not sticky.</summary>
+    public static ReadOnlySpan<byte> CookieLineFor(LoopPool pool, Worker worker, int stickySlot) =>
+        worker.Slot != stickySlot && pool.Sticky is { } sticky ? sticky.SetLineOf(worker.Slot) : default;
+}
