@@ -12,6 +12,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #define VALUE(name) printf(#name " %lld\n", (long long)(name))
@@ -41,6 +42,8 @@ int main(void)
     VALUE(MSG_PEEK);
     VALUE(SIOCOUTQ);
     VALUE(F_DUPFD_CLOEXEC);
+    VALUE(SYS_sendto);
+    VALUE(SYS_recvfrom);
     VALUE(EPOLL_CLOEXEC);
     VALUE(EPOLL_CTL_ADD);
     VALUE(EPOLL_CTL_DEL);

@@ -68,6 +68,8 @@ public class SocketAbiTests
         ["MSG_PEEK"] = Libc.MSG_PEEK,
         ["SIOCOUTQ"] = Libc.SIOCOUTQ,
         ["F_DUPFD_CLOEXEC"] = Libc.F_DUPFD_CLOEXEC,
+        ["SYS_sendto"] = Libc.SendNumber,
+        ["SYS_recvfrom"] = Libc.ReceiveNumber,
         ["EPOLL_CLOEXEC"] = Libc.EPOLL_CLOEXEC,
         ["EPOLL_CTL_ADD"] = Libc.EPOLL_CTL_ADD,
         ["EPOLL_CTL_DEL"] = Libc.EPOLL_CTL_DEL,
