@@ -20,6 +20,7 @@ internal static unsafe partial class Libc
     internal const int IPPROTO_IPV6 = 41;
     internal const int IPV6_V6ONLY = 26;
     internal const int TCP_NODELAY = 1;
+    internal const int TCP_DEFER_ACCEPT = 9;
     internal const int SHUT_WR = 1;
     internal const int MSG_PEEK = 2;
     internal const int MSG_NOSIGNAL = 0x4000;

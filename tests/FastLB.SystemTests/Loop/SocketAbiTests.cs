@@ -63,6 +63,7 @@ public class SocketAbiTests
         ["IPPROTO_IPV6"] = Libc.IPPROTO_IPV6,
         ["IPV6_V6ONLY"] = Libc.IPV6_V6ONLY,
         ["TCP_NODELAY"] = Libc.TCP_NODELAY,
+        ["TCP_DEFER_ACCEPT"] = Libc.TCP_DEFER_ACCEPT,
         ["SHUT_WR"] = Libc.SHUT_WR,
         ["MSG_NOSIGNAL"] = Libc.MSG_NOSIGNAL,
         ["MSG_PEEK"] = Libc.MSG_PEEK,
