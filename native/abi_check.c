@@ -12,6 +12,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #define VALUE(name) printf(#name " %lld\n", (long long)(name))
@@ -36,11 +37,14 @@ int main(void)
     VALUE(IPPROTO_IPV6);
     VALUE(IPV6_V6ONLY);
     VALUE(TCP_NODELAY);
+    VALUE(TCP_DEFER_ACCEPT);
     VALUE(SHUT_WR);
     VALUE(MSG_NOSIGNAL);
     VALUE(MSG_PEEK);
     VALUE(SIOCOUTQ);
     VALUE(F_DUPFD_CLOEXEC);
+    VALUE(SYS_sendto);
+    VALUE(SYS_recvfrom);
     VALUE(EPOLL_CLOEXEC);
     VALUE(EPOLL_CTL_ADD);
     VALUE(EPOLL_CTL_DEL);

@@ -20,6 +20,7 @@ internal static unsafe partial class Libc
     internal const int IPPROTO_IPV6 = 41;
     internal const int IPV6_V6ONLY = 26;
     internal const int TCP_NODELAY = 1;
+    internal const int TCP_DEFER_ACCEPT = 9;
     internal const int SHUT_WR = 1;
     internal const int MSG_PEEK = 2;
     internal const int MSG_NOSIGNAL = 0x4000;
@@ -83,16 +84,18 @@ internal static unsafe partial class Libc
         }
     }
 
-    internal static nint Receive(int fd, byte* buffer, nint length) => Check(recv(fd, buffer, (nuint)length, 0));
+    internal static nint Receive(int fd, byte* buffer, nint length) =>
+        Check(syscall(ReceiveNumber, fd, buffer, (nuint)length, 0, null, null));
 
     /// <summary>Whether a byte (1), the end (0), nothing yet (-EAGAIN) or an error waits; takes nothing away.</summary>
     internal static nint Peek(int fd)
     {
         byte one;
-        return Check(recv(fd, &one, 1, MSG_PEEK));
+        return Check(syscall(ReceiveNumber, fd, &one, 1, MSG_PEEK, null, null));
     }
 
-    internal static nint Send(int fd, byte* buffer, nint length) => Check(send(fd, buffer, (nuint)length, MSG_NOSIGNAL));
+    internal static nint Send(int fd, byte* buffer, nint length) =>
+        Check(syscall(SendNumber, fd, buffer, (nuint)length, MSG_NOSIGNAL, null, null));
 
     internal static int Shutdown(int fd, int how) => Check(shutdown(fd, how));
 
@@ -157,12 +160,6 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc")]
     private static partial int accept4(int fd, byte* address, uint* length, int flags);
-
-    [LibraryImport("libc")]
-    private static partial nint recv(int fd, byte* buffer, nuint length, int flags);
-
-    [LibraryImport("libc")]
-    private static partial nint send(int fd, byte* buffer, nuint length, int flags);
 
     [LibraryImport("libc")]
     private static partial int shutdown(int fd, int how);

@@ -10,6 +10,12 @@ public sealed class ListenSockets
 {
     private const int Backlog = 4096;
 
+    /// <summary>
+    /// For how long the kernel keeps a connection to itself whose client has said nothing. A fifth of the CPU time that a connection
+    /// with one request costs, because it comes with its request and wakes a loop once (perf-results/2026-11-21-syscalls.md).
+    /// </summary>
+    private const int DeferSeconds = 1;
+
     private ListenSockets(Endpoint endpoint, int[] descriptors)
     {
         Endpoint = endpoint;
@@ -23,13 +29,20 @@ public sealed class ListenSockets
     public IReadOnlyList<int> Descriptors { get; }
 
     /// <summary>Binds and listens. 0 with the sockets, or -errno with nothing left open.</summary>
-    public static int Open(Endpoint endpoint, int count, out ListenSockets? sockets)
+    /// <param name="endpoint">Where; a port of 0 is any.</param>
+    /// <param name="count">How many loops there are.</param>
+    /// <param name="clientSpeaksFirst">
+    /// The protocol begins with the client, so a TCP connection need not be accepted before its first bytes are there (tcp(7),
+    /// TCP_DEFER_ACCEPT). One that stays silent is accepted after a second. Before the sockets are closed, see <see cref="EndDeferral"/>.
+    /// </param>
+    /// <param name="sockets">The sockets.</param>
+    public static int Open(Endpoint endpoint, int count, bool clientSpeaksFirst, out ListenSockets? sockets)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         sockets = null;
         var descriptors = new List<int>(count);
         var bound = endpoint;
-        var result = endpoint.IsUnix ? OpenUnix(endpoint, count, descriptors) : OpenIp(ref bound, count, descriptors);
+        var result = endpoint.IsUnix ? OpenUnix(endpoint, count, descriptors) : OpenIp(ref bound, count, clientSpeaksFirst, descriptors);
         if (result < 0)
         {
             foreach (var descriptor in descriptors)
@@ -44,10 +57,22 @@ public sealed class ListenSockets
         return 0;
     }
 
+    /// <summary>
+    /// From now on connections are handed over at their next packet, whatever it is. A connection that the kernel still keeps to itself
+    /// is reset when its listening socket closes. Any thread may call it while the sockets are open.
+    /// </summary>
+    public void EndDeferral()
+    {
+        foreach (var descriptor in Endpoint.IsUnix ? [] : Descriptors)
+        {
+            Libc.SetOption(descriptor, Libc.IPPROTO_TCP, Libc.TCP_DEFER_ACCEPT, 0);
+        }
+    }
+
     /// <summary>Closes a socket that no loop has taken over.</summary>
     public static void Abandon(int descriptor) => Libc.Close(descriptor);
 
-    private static int OpenIp(ref Endpoint endpoint, int count, List<int> descriptors)
+    private static int OpenIp(ref Endpoint endpoint, int count, bool clientSpeaksFirst, List<int> descriptors)
     {
         // With SO_REUSEPORT a second FastLB of the same user would bind happily and take half of the connections. A first
         // bind without the option finds out whether anybody is there.
@@ -68,6 +93,10 @@ public sealed class ListenSockets
             }
 
             descriptors.Add(descriptor);
+            if (clientSpeaksFirst)
+            {
+                Libc.SetOption(descriptor, Libc.IPPROTO_TCP, Libc.TCP_DEFER_ACCEPT, DeferSeconds);
+            }
         }
 
         return 0;

@@ -165,6 +165,7 @@ public sealed partial class Server : IAsyncDisposable
         _draining = true;
         var open = _proxies.Sum(p => p.Metrics.ConnectionsOpen);
         LogDraining(open, _settings.DrainMs / 1000.0);
+        await DeferredClients.ComeThrough([.. _sockets.Select(s => s.Sockets)], atOnce).ConfigureAwait(false);
         var windowMs = Math.Min(LongestIdleWindowMs, _settings.DrainMs / 10);
         for (var i = 0; i < _threads.Length; i++)
         {
@@ -228,7 +229,7 @@ public sealed partial class Server : IAsyncDisposable
     {
         foreach (var listener in listeners)
         {
-            var result = ListenSockets.Open(listener.Bind, loopCount, out var sockets);
+            var result = ListenSockets.Open(listener.Bind, loopCount, clientSpeaksFirst: listener.Protocol == ListenerProtocol.Http, out var sockets);
             if (result < 0)
             {
                 foreach (var descriptor in _sockets.SelectMany(s => s.Sockets.Descriptors))

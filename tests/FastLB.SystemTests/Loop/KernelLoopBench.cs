@@ -47,7 +47,7 @@ internal sealed class KernelLoopBench : LoopBench
     public override void Listen(Listener listener)
     {
         var endpoint = _unix ? Endpoint.Unix($"{_directory}/loop") : Endpoint.Ip(IPAddress.Loopback, 0);
-        Assert.Equal(0, ListenSockets.Open(endpoint, 1, out var sockets));
+        Assert.Equal(0, ListenSockets.Open(endpoint, 1, clientSpeaksFirst: false, out var sockets));
         _endpoint = sockets!.Endpoint;
         _loop.Listen(listener, sockets.Descriptors[0]);
     }
