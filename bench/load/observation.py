@@ -15,6 +15,7 @@ SYSTEM_CALLS = """accept4 bind bpf clock_nanosleep close connect epoll_ctl epoll
     getsockname getsockopt io_uring_enter ioctl madvise nanosleep pipe2 read readv recvfrom recvmsg sched_yield sendfile64 sendmsg
     sendto setsockopt shutdown socket splice write writev""".split()
 SHOWN = 6
+HOT_FUNCTIONS = 25
 
 
 class Perf:
@@ -82,5 +83,6 @@ def hot_functions(pid, load, folder):
     with Perf(["record", "-q", "-e", "cpu-clock", "-F", "1999", "-o", str(data)], pid):
         load()
     report = subprocess.run(
-        ["perf", "report", "--stdio", "-i", str(data), "--sort", "symbol", "--percent-limit", "0.7"], capture_output=True, text=True).stdout
-    return "\n".join(line.rstrip() for line in report.splitlines() if re.match(r"\s+\d+\.\d+%", line))
+        ["perf", "report", "--stdio", "-i", str(data), "--sort", "symbol", "--percent-limit", "0.5"], capture_output=True, text=True).stdout
+    rows = [line for line in report.splitlines() if re.match(r"\s+\d+\.\d+%", line)]
+    return "\n".join(re.sub(r"[-\s]+$", "", row) for row in rows[:HOT_FUNCTIONS])

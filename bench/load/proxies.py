@@ -31,15 +31,32 @@ class Contestant:
     protocol: str = "http"
     workers: str = "tcp"  # How workers are reached: tcp or unix.
     sticky: bool = False
-    splice: bool = False  # HAProxy only: option splice-auto.
+    bodies: str = "small"  # small, medium or large: the peers are tuned for them.
     engine: str = "auto"  # FastLB only, as are the next two.
     acceleration: str | None = None
+    capacity: int = MAX_CLIENTS  # Connections that the peers are configured for; FastLB has no such setting.
     is_default: bool = False  # What FastLB does here when nothing is configured: the one that is held to the bounds.
     is_reference: bool = False  # Shown beside the others, but no bound is judged against it.
 
     @property
     def is_peer(self):
         return self.program in ("nginx", "haproxy") and not self.is_reference
+
+
+# What was fastest for each of several tried: nginx reads ahead into as many buffers as it has, or passes on what it has just read.
+NGINX_BUFFERS = {
+    "small": "",
+    "medium": "proxy_buffering off; proxy_buffer_size 64k; proxy_buffers 8 64k;",
+    "large": "proxy_buffer_size 16k; proxy_buffers 8 256k; proxy_busy_buffers_size 512k; proxy_max_temp_file_size 0;",
+}
+
+# Without being told to splice, HAProxy 2.6 copies (option splice-auto never found it worthwhile here). The pipes that it
+# splices through take descriptors, a quarter of the connections, and there are 20,000 in all.
+HAPROXY_GLOBALS = {
+    "small": "maxconn {capacity}",
+    "medium": "maxconn 1000\n  tune.pipesize 262144",
+    "large": "maxconn 1000\n  tune.pipesize 262144",
+}
 
 
 def nginx_configuration(contestant, folder, port, origin):
@@ -58,8 +75,7 @@ def nginx_configuration(contestant, folder, port, origin):
   server {{
     listen 127.0.0.1:{port};
     location / {{
-      proxy_pass http://app; proxy_http_version 1.1; proxy_max_temp_file_size 0;
-      proxy_buffer_size 16k; proxy_buffers 8 64k; proxy_busy_buffers_size 128k;
+      proxy_pass http://app; proxy_http_version 1.1; {NGINX_BUFFERS[contestant.bodies]}
       proxy_set_header Connection ""; proxy_set_header Host $host;
       proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $host;
     }}
@@ -68,13 +84,12 @@ def nginx_configuration(contestant, folder, port, origin):
     module = "/usr/lib/nginx/modules/ngx_stream_module.so"
     load = f"load_module {module};\n" if contestant.protocol == "tcp" and os.path.exists(module) else ""
     return f"""{load}worker_processes 1; worker_rlimit_nofile 20000; pid {folder}/nginx.pid; error_log stderr; daemon off;
-events {{ worker_connections {MAX_CLIENTS + 500}; }}
+events {{ worker_connections {contestant.capacity + 500}; }}
 {service}
 """
 
 
 def haproxy_configuration(contestant, folder, port, origin):
-    # Splicing reserves descriptors for pipes, a quarter of the connections, and there are 20,000 in all.
     addresses = _worker_addresses(contestant, origin, "unix@{}")
     servers = "\n".join(
         f"  server s{i} {address}" + (f" cookie s{i}" if contestant.sticky else "") for i, address in enumerate(addresses))
@@ -85,7 +100,7 @@ def haproxy_configuration(contestant, folder, port, origin):
 """ if contestant.protocol == "http" else ""
     return f"""global
   nbthread 1
-  maxconn {1000 if contestant.splice else MAX_CLIENTS}
+  {HAPROXY_GLOBALS[contestant.bodies].format(capacity=contestant.capacity)}
 defaults
   mode {contestant.protocol}
   timeout client 60s
@@ -93,7 +108,7 @@ defaults
   timeout connect 1s
   timeout http-request 10s
   timeout http-keep-alive 60s
-{"  option splice-auto" if contestant.splice else ""}
+{"" if contestant.bodies == "small" else "  option splice-response"}
 listen app
   bind 127.0.0.1:{port}
 {forwarded}{f"  cookie {COOKIE} insert indirect nocache" if contestant.sticky else ""}
