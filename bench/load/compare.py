@@ -1,231 +1,149 @@
-"""Interleaved comparison of FastLB with nginx and HAProxy on one machine.
+"""FastLB beside nginx and HAProxy on one machine: every row that FastLB is held to, in one interleaved run.
 
-The proxy under test has core 0 for itself, the load generator and the origin share core 1. Every round runs each proxy once,
-in turn, so that whatever else the machine does hits all of them. The figure is the proxy's CPU time per request: utime + stime
-of all its threads plus what ksoftirqd used on its core, divided by the requests that wrk counted. Medians over the rounds.
-An answer that is wrong ends the run: a fast proxy that answers nonsense is not fast.
+Each workload starts its proxies anew, warms them up, and then runs all of them in turn in every round, so that whatever else the
+machine does hits all of them. An answer that is wrong ends the run: a fast proxy that answers nonsense is not fast.
 """
 
 import argparse
+import dataclasses
 import datetime
 import os
 import pathlib
-import platform
-import re
+import resource
+import shlex
 import shutil
-import signal
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-FASTLB = ROOT / "src/FastLB/bin/Release/net10.0/fastlb.dll"
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-PROXY_CORE, LOAD_CORE = "0", "1"
-ORIGIN_PORT = 9180
-BODY = "a" * 128
+import chart
+import machine
+import report
+from machine import BenchmarkError
+from origin import Origin
+from proxies import Contestant, FastLb, Proxy
+from workloads import all_workloads
 
-ORIGIN_CONF = """
-worker_processes 1; worker_rlimit_nofile 20000; pid {dir}/origin.pid; error_log {dir}/origin.log; daemon off;
-events {{ worker_connections 8000; }}
-http {{
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 600; default_type text/plain;
-  client_body_temp_path {dir}/o1; proxy_temp_path {dir}/o2; fastcgi_temp_path {dir}/o3; uwsgi_temp_path {dir}/o4; scgi_temp_path {dir}/o5;
-  server {{ listen 127.0.0.1:{origin}; location / {{ return 200 "{body}"; }} }}
-}}
-"""
-
-NGINX_CONF = """
-worker_processes 1; worker_rlimit_nofile 20000; pid {dir}/nginx.pid; error_log {dir}/nginx.log; daemon off;
-events {{ worker_connections 8000; }}
-http {{
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 600;
-  client_body_temp_path {dir}/n1; proxy_temp_path {dir}/n2; fastcgi_temp_path {dir}/n3; uwsgi_temp_path {dir}/n4; scgi_temp_path {dir}/n5;
-  upstream app {{ server 127.0.0.1:{origin}; keepalive 1024; keepalive_requests 1000000000; }}
-  server {{
-    listen 127.0.0.1:{port};
-    location / {{
-      proxy_pass http://app; proxy_http_version 1.1;
-      proxy_set_header Connection ""; proxy_set_header Host $host;
-      proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $host;
-    }}
-  }}
-}}
-"""
-
-HAPROXY_CONF = """
-global
-  nbthread 1
-  maxconn 8000
-defaults
-  mode http
-  timeout client 60s
-  timeout server 60s
-  timeout connect 1s
-  timeout http-request 10s
-  timeout http-keep-alive 60s
-  option forwardfor
-  http-reuse always
-frontend f
-  bind 127.0.0.1:{port}
-  http-request set-header X-Forwarded-Proto http
-  http-request set-header X-Forwarded-Host %[req.hdr(host)]
-  default_backend b
-backend b
-  server s 127.0.0.1:{origin} maxconn 4000
-"""
-
-FASTLB_CONF = """
-engine: epoll
-loops: 1
-listeners: [{{ bind: "127.0.0.1:{port}", pool: app }}]
-pools: {{ app: {{ workers: ["127.0.0.1:{origin}"] }} }}
-"""
+CAPTION = "Ratios of CPU time (of latency added, of memory) on one core of one machine; medians of interleaved rounds"
 
 
-class Proxy:
-    """One proxy under test: how it is started and what its processes used."""
+class Bench:
+    """What all workloads share: the origin, the installed FastLB and how long to measure. To be used in a with statement."""
 
-    def __init__(self, name, port, config_name, config, command, folder):
-        self.name, self.port = name, port
-        path = folder / config_name
-        path.write_text(config.format(dir=folder, port=port, origin=ORIGIN_PORT, body=BODY))
-        self.process = start(PROXY_CORE, [part.format(config=path) for part in command], folder / f"{name}.out")
+    def __init__(self, options):
+        self.rounds, self.seconds, self.warm_up_seconds = options.rounds, options.seconds, options.warm_up
+        self.perf_workloads = options.perf
+        self.observes_system_calls = options.system_calls
+        self.fastlb = FastLb(options.fastlb)
+        self._environment = {"DOTNET_PerfMapEnabled": "1", "DOTNET_EnableWriteXorExecute": "0"} if options.perf else {}
 
-    def cpu_ticks(self):
-        return sum(ticks_of(pid) for pid in tree_of(self.process.pid))
+    def __enter__(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="fastlb-bench-"))
+        self.folder.chmod(0o755)  # The workers of an nginx that root starts are nobody, and the bodies and sockets are in here.
+        self.origin = Origin(self.folder)
+        return self
 
+    def __exit__(self, *_):
+        self.origin.stop()
+        shutil.rmtree(self.folder)
 
-def start(core, command, log):
-    return subprocess.Popen(["taskset", "-c", core, *command], stdout=open(log, "w"), stderr=subprocess.STDOUT, start_new_session=True)
+    def proxy(self, contestant, **keywords):
+        return Proxy(contestant, self.folder, self.origin, self.fastlb, self._environment, **keywords)
 
+    def default_engine(self):
+        with self.proxy(Contestant("fastlb", "fastlb")) as proxy:
+            status = proxy.status()
+            return status["engine"], f"FastLB {status['version']}, `engine: auto` is {status['engine']} here ({status['engineReason']})"
 
-def tree_of(pid):
-    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid] + [p for child in children for p in tree_of(int(child))]
-
-
-def ticks_of(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return int(fields[11]) + int(fields[12])
-
-
-def softirq_pid():
-    for path in pathlib.Path("/proc").glob("[0-9]*/comm"):
-        if path.read_text().strip() == f"ksoftirqd/{PROXY_CORE}":
-            return int(path.parent.name)
-    sys.exit("compare.py: ksoftirqd is not visible in /proc")
-
-
-def wait_until_answered(proxy):
-    for _ in range(100):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{proxy.port}/", timeout=2) as answer:
-                text = answer.read().decode()
-                if text != BODY:
-                    sys.exit(f"compare.py: {proxy.name} answered {text!r}")
-                return
-        except OSError:
-            time.sleep(0.1)
-    sys.exit(f"compare.py: {proxy.name} does not answer")
-
-
-def measure(proxy, connections, seconds, softirq):
-    before, soft_before = proxy.cpu_ticks(), ticks_of(softirq)
-    command = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"http://127.0.0.1:{proxy.port}/"]
-    report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    used = (proxy.cpu_ticks() - before + ticks_of(softirq) - soft_before) / TICKS_PER_SECOND
-    if "Non-2xx" in report or "Socket errors" in report:
-        sys.exit(f"compare.py: {proxy.name} failed requests:\n{report}")
-    requests = int(re.search(r"(\d+) requests in", report).group(1))
-    return used * 1e6 / requests, requests / seconds
-
-
-def version_of(command):
-    result = subprocess.run(command, capture_output=True, text=True)
-    return (result.stdout + result.stderr).splitlines()[0].strip()
-
-
-def git(*arguments):
-    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    def available(self, contestants, left_out):
+        """Those in which this FastLB starts and answers; why it does not goes to left_out."""
+        for contestant in contestants:
+            try:
+                self.proxy(contestant).stop()
+                yield contestant
+            except BenchmarkError as error:
+                left_out.append(str(error))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--connections", type=int, nargs="+", default=[64])
+    options = read_options()
+    # Every second connection of the many that idle belongs to this program, and a proxy has both sides of each.
+    hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
+    if not {machine.PROXY_CORE, machine.LOAD_CORE} <= os.sched_getaffinity(0):
+        raise BenchmarkError("two cores are needed, one for the proxy and one for the load")
+    os.sched_setaffinity(0, {machine.LOAD_CORE})
+
+    with Bench(options) as bench:
+        left_out = []
+        default_engine, fastlb_line = bench.default_engine()
+        engines = [c.engine for c in bench.available([Contestant(f"engine {e}", "fastlb", engine=e) for e in ("epoll", "io-uring")], left_out)]
+        accelerations = []
+        if any(name.startswith("tcp") for name in options.workloads or ["tcp"]):
+            accelerations = [c.acceleration for c in bench.available(
+                [Contestant(f"tcp acceleration {a}", "fastlb", protocol="tcp", acceleration=a) for a in ("sockmap", "splice", "copy")], left_out)]
+        rows = all_workloads(engines, default_engine, accelerations)
+        chosen = options.workloads or list(rows)
+        if unknown := set(chosen) - set(rows):
+            raise BenchmarkError(f"there is no workload {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
+        results = []
+        for name in chosen:
+            print(f"{datetime.datetime.now():%H:%M:%S} {name}", file=sys.stderr, flush=True)
+            results.append(with_twin(rows[name], options.twin).run(bench))
+
+    how = f"{'the assembly' if bench.fastlb.path.suffix == '.dll' else 'the published file'} `{options.fastlb}`"
+    command = f"bench/load/run.sh {shlex.join(sys.argv[1:])}".strip()
+    write(results, options, command, [f"{fastlb_line}; {how}"], left_out)
+    if found := list(report.allocations(results)):
+        raise BenchmarkError(f"FastLB allocated memory per request: {'; '.join(found)}")
+
+
+def with_twin(workload, wanted):
+    """The workload with a second start of the default FastLB: what two equal programs differ by is the noise of the measurement."""
+    if not wanted:
+        return workload
+    twins = tuple(
+        dataclasses.replace(contestant, name=f"{contestant.name}, again", is_default=False)
+        for contestant in workload.contestants if contestant.is_default)
+    return dataclasses.replace(workload, contestants=workload.contestants + twins)
+
+
+def write(results, options, command, fastlb_lines, left_out):
+    if not options.write:
+        print(report.markdown(results, options, command, fastlb_lines, left_out))
+        return
+    base = f"{datetime.date.today()}-{machine.commit()}"
+    folder = machine.ROOT / "perf-results"
+    picture = chart.svg(results, CAPTION)
+    (folder / f"{base}.svg").write_text(picture)
+    (machine.ROOT / "docs" / "speed.svg").write_text(picture)
+    text = report.markdown(results, options, command, fastlb_lines, left_out, f"{base}.svg")
+    (folder / f"{base}.md").write_text(text)
+    print(text)
+    print(f"written to perf-results/{base}.md, its chart beside it and to docs/speed.svg", file=sys.stderr)
+
+
+def read_options():
+    def names(text):
+        return text.split(",")
+
+    parser = argparse.ArgumentParser(prog="bench/load/run.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workloads", type=names, metavar="A,B", help="only these rows; a wrong name lists all")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=int, default=5, help="of load per proxy and round")
-    parser.add_argument("--warm-up", type=int, default=10, help="seconds of load per proxy before the first round")
-    parser.add_argument("--write", action="store_true", help="write the report into perf-results/")
+    parser.add_argument("--seconds", type=int, default=5, help="of load per proxy and round (default 5)")
+    parser.add_argument("--warm-up", type=int, default=10, help="seconds of load before FastLB's first round (default 10)")
+    parser.add_argument("--fastlb", default="publish/fastlb", help="the program, or fastlb.dll for the one of a build (default publish/fastlb)")
+    parser.add_argument("--twin", action="store_true", help="run the default FastLB twice; their ratio is the noise of the measurement")
+    parser.add_argument("--no-system-calls", dest="system_calls", action="store_false", help="do not count system calls with perf")
+    parser.add_argument("--perf", type=names, default=[], metavar="A,B", help="add the hot functions of these workloads (perf record)")
+    parser.add_argument("--write", action="store_true", help="write the report and its chart into perf-results/ and the chart to docs/speed.svg")
     options = parser.parse_args()
-    if len(os.sched_getaffinity(0)) < 2:
-        sys.exit("compare.py: needs two cores, one for the proxy and one for the load")
-
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="fastlb-bench-"))
-    softirq = softirq_pid()
-    nginx, haproxy = shutil.which("nginx") or "/usr/sbin/nginx", shutil.which("haproxy") or "/usr/sbin/haproxy"
-    origin_conf = folder / "origin.conf"
-    origin_conf.write_text(ORIGIN_CONF.format(dir=folder, origin=ORIGIN_PORT, body=BODY))
-    processes = [start(LOAD_CORE, [nginx, "-c", str(origin_conf)], folder / "origin.out")]
-    try:
-        proxies = [
-            Proxy("fastlb", 9181, "fastlb.yaml", FASTLB_CONF, ["dotnet", str(FASTLB), "run", "-c", "{config}"], folder),
-            Proxy("nginx", 9182, "nginx.conf", NGINX_CONF, [nginx, "-c", "{config}"], folder),
-            Proxy("haproxy", 9183, "haproxy.cfg", HAPROXY_CONF, [haproxy, "-db", "-f", "{config}"], folder),
-        ]
-        processes += [proxy.process for proxy in proxies]
-        for proxy in proxies:
-            wait_until_answered(proxy)
-        report = run(options, proxies, softirq)
-    finally:
-        for process in processes:
-            os.killpg(process.pid, signal.SIGTERM)
-        for process in processes:
-            process.wait(timeout=40)
-        shutil.rmtree(folder)
-
-    print(report)
-    if options.write:
-        name = f"{datetime.date.today()}-{git('rev-parse', '--short', 'HEAD')}.md"
-        (ROOT / "perf-results" / name).write_text(report)
-        print(f"written to perf-results/{name}")
-
-
-def run(options, proxies, softirq):
-    dirty = " with uncommitted changes" if git("status", "--porcelain") else ""
-    lines = [
-        f"# CPU time per request, {datetime.date.today()}, commit {git('rev-parse', '--short', 'HEAD')}{dirty}",
-        "",
-        f"Command: `bench/load/run.sh {' '.join(sys.argv[1:])}`",
-        "",
-        f"Linux {platform.release()}, {os.cpu_count()} cores; proxy alone on core {PROXY_CORE}, wrk and the origin (nginx, 128 B answers) on core "
-        f"{LOAD_CORE}; {options.rounds} interleaved rounds of {options.seconds} s each; medians (lowest to highest in brackets). All proxies add "
-        "X-Forwarded-For, -Proto and -Host; nginx and HAProxy write no access log, FastLB counts its metrics.",
-        "",
-        f"- {version_of(['nginx', '-v'])}",
-        f"- {version_of(['haproxy', '-v'])}",
-        f"- FastLB on epoll, one loop, .NET {version_of(['dotnet', '--version'])} SDK (JIT)",
-        "",
-        "| keep-alive connections | proxy | CPU us per request | requests per second | ratio to nginx |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for connections in options.connections:
-        for proxy in proxies:
-            measure(proxy, connections, options.warm_up, softirq)
-        results = {proxy.name: [] for proxy in proxies}
-        for _ in range(options.rounds):
-            for proxy in proxies:
-                results[proxy.name].append(measure(proxy, connections, options.seconds, softirq))
-        base = statistics.median(cpu for cpu, _ in results["nginx"])
-        for name, samples in results.items():
-            cpus = [cpu for cpu, _ in samples]
-            cpu, rate = statistics.median(cpus), statistics.median(rate for _, rate in samples)
-            lines.append(f"| {connections} | {name} | {cpu:.2f} ({min(cpus):.2f} to {max(cpus):.2f}) | {rate:,.0f} | {cpu / base:.2f} |")
-    return "\n".join(lines) + "\n"
+    if min(options.rounds, options.seconds, options.warm_up) < 1:
+        parser.error("--rounds, --seconds and --warm-up have to be at least 1")
+    return options
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BenchmarkError as failure:
+        sys.exit(f"bench/load: {failure}")
