@@ -14,14 +14,11 @@ namespace FastLB.Linux;
 /// <item>call the timers that are due and the work that other threads posted;</item>
 /// <item>dispatch the ready peers: completions first, then at most one receive each, a bounded number of rounds.</item>
 /// </list>
-/// Accepting is in EpollLoop.Accepting.cs. A send is tried inside the submit, because the kernel nearly always takes it; its completion still comes from the turn.
+/// Here a connection begins and ends. Accepting, the ready list, sending and receiving, and moving have files of their own.
 /// </summary>
 public sealed unsafe partial class EpollLoop : KernelLoop
 {
     private const int EventsPerTurn = 256;
-
-    /// <summary>How often the ready list is gone through before the kernel is asked again; bounds the work of a turn.</summary>
-    private const int RoundsPerTurn = 8;
 
     private const ulong WakeTag = ulong.MaxValue;
     private const ulong ListenerTag = 1UL << 63;
@@ -31,14 +28,17 @@ public sealed unsafe partial class EpollLoop : KernelLoop
     private readonly byte* _events;
     private Peer?[] _peers = new Peer?[1024];
     private uint[] _generations = new uint[1024];
-    private Peer? _readyHead;
-    private Peer? _readyTail;
-    private readonly List<Peer> _starved = [];
     private bool _disposed;
 
     public EpollLoop(int index, BufferPool buffers, ulong seed)
+        : this(index, buffers, seed, LimitPipes())
+    {
+    }
+
+    internal EpollLoop(int index, BufferPool buffers, ulong seed, int pipeLimit)
         : base(index, buffers, seed)
     {
+        _pipes = new Pipes(pipeLimit);
         _epoll = Demand(Libc.EpollCreate(), "epoll_create1");
         _wake = Demand(Libc.EventDescriptor(), "eventfd");
         Demand(Libc.EpollAdd(_epoll, _wake, Libc.EPOLLIN | Libc.EPOLLET, WakeTag), "epoll_ctl");
@@ -68,10 +68,7 @@ public sealed unsafe partial class EpollLoop : KernelLoop
 
         // 5. Ready peers.
         FeedStarved();
-        for (var round = 0; round < RoundsPerTurn && _readyHead is not null; round++)
-        {
-            DispatchRound();
-        }
+        DispatchReady();
     }
 
     public override void Connect(Peer peer, Endpoint endpoint)
@@ -112,40 +109,6 @@ public sealed unsafe partial class EpollLoop : KernelLoop
         CompleteConnect(peer, result < 0 ? result : Register(peer));
     }
 
-    public override void Receive(Peer peer)
-    {
-        ref var state = ref peer.State;
-        Invariant.That(peer.IsOpen, "only an open peer receives");
-        Invariant.That((state.Flags & PeerFlags.ReceiveArmed) == 0, "one receive is outstanding per peer");
-        state.Flags |= PeerFlags.ReceiveArmed;
-        if ((state.Flags & PeerFlags.Readable) != 0)
-        {
-            MarkReady(peer);
-        }
-    }
-
-    public override void Send(Peer peer, LoopBuffer buffer, int start, int end)
-    {
-        ref var state = ref peer.State;
-        Invariant.That(peer.IsOpen, "only an open peer sends");
-        Invariant.That((state.Flags & PeerFlags.SendOutstanding) == 0, "one send is outstanding per peer");
-        Invariant.That(start >= 0 && start < end && end <= buffer.Memory.Length, "a send has bytes and stays in its buffer");
-        state.Flags |= PeerFlags.SendOutstanding;
-        state.SendBuffer = buffer;
-        state.SendOffset = start;
-        state.SendEnd = end;
-        if (TrySend(peer))
-        {
-            state.Flags |= PeerFlags.SendCompleted;
-            MarkReady(peer);
-        }
-    }
-
-    public override long SendProgress(Peer peer) => peer.State.SendOffset - (long)Libc.QueuedToSend(peer.State.Handle);
-
-    public override bool HasInput(Peer peer, bool askKernel) =>
-        (peer.State.Flags & PeerFlags.Readable) != 0 || (askKernel && Libc.Peek(peer.State.Handle) != -Libc.EAGAIN);
-
     public override void ShutdownSend(Peer peer)
     {
         Invariant.That(peer.IsOpen && !peer.IsSending, "the sending side ends after its last send");
@@ -162,6 +125,7 @@ public sealed unsafe partial class EpollLoop : KernelLoop
         Invariant.That((state.Flags & PeerFlags.Attached) != 0, "only an attached peer is closed");
         state.Flags |= reset ? PeerFlags.CloseRequested | PeerFlags.ResetOnClose : PeerFlags.CloseRequested;
         Timers.Cancel(peer);
+        GiveUpMoves(peer);
         MarkReady(peer);
     }
 
@@ -182,6 +146,7 @@ public sealed unsafe partial class EpollLoop : KernelLoop
             }
         }
 
+        DisposePipes();
         Libc.Close(_wake);
         Libc.Close(_epoll);
         NativeMemory.Free(_events);
@@ -256,166 +221,6 @@ public sealed unsafe partial class EpollLoop : KernelLoop
         }
     }
 
-    private void DispatchRound()
-    {
-        var peer = _readyHead;
-        _readyHead = null;
-        _readyTail = null;
-        while (peer is not null)
-        {
-            var next = peer.State.NextReady;
-            peer.State.NextReady = null;
-            peer.State.Flags &= ~PeerFlags.InReadyList;
-            Dispatch(peer);
-            peer = next;
-        }
-    }
-
-    /// <summary>Hands a peer what completed, in the order connect, send, receive. A callback may close it at any point.</summary>
-    private void Dispatch(Peer peer)
-    {
-        ref var state = ref peer.State;
-        if (Take(ref state, PeerFlags.AcceptPending))
-        {
-            peer.OnAccepted();
-        }
-
-        if (Take(ref state, PeerFlags.ConnectCompleted))
-        {
-            peer.OnConnected(state.SendResult);
-        }
-
-        if ((state.Flags & (PeerFlags.SendOutstanding | PeerFlags.CloseRequested)) == PeerFlags.SendOutstanding
-            && (Take(ref state, PeerFlags.SendCompleted) || ((state.Flags & PeerFlags.Writable) != 0 && TrySend(peer))))
-        {
-            state.Flags &= ~PeerFlags.SendOutstanding;
-            peer.OnSent(state.SendResult);
-        }
-
-        const PeerFlags canReceive = PeerFlags.ReceiveArmed | PeerFlags.Readable;
-        if ((state.Flags & (canReceive | PeerFlags.CloseRequested | PeerFlags.Starved)) == canReceive)
-        {
-            TryReceive(peer);
-        }
-
-        // The ready list may hold the peer again (a callback submitted something); then the close is finished from there.
-        if ((state.Flags & (PeerFlags.CloseRequested | PeerFlags.InReadyList)) == PeerFlags.CloseRequested)
-        {
-            FinishClose(peer);
-        }
-    }
-
-    private static bool Take(ref PeerState state, PeerFlags flag)
-    {
-        if ((state.Flags & (flag | PeerFlags.CloseRequested)) != flag)
-        {
-            return false;
-        }
-
-        state.Flags &= ~flag;
-        return true;
-    }
-
-    /// <summary>Sends what the kernel takes. True when the send is over; its result is then in the state.</summary>
-    private static bool TrySend(Peer peer)
-    {
-        ref var state = ref peer.State;
-        var buffer = state.SendBuffer!;
-        while ((state.Flags & PeerFlags.Writable) != 0)
-        {
-            var sent = Libc.Send(state.Handle, Address(buffer) + state.SendOffset, state.SendEnd - state.SendOffset);
-            if (sent >= 0)
-            {
-                state.SendOffset += (int)sent;
-                if (state.SendOffset < state.SendEnd)
-                {
-                    continue;
-                }
-
-                state.SendResult = 0;
-            }
-            else if (sent == -Libc.EAGAIN)
-            {
-                state.Flags &= ~PeerFlags.Writable;
-                return false;
-            }
-            else if (sent == -Libc.EINTR)
-            {
-                continue;
-            }
-            else
-            {
-                state.SendResult = (int)sent;
-            }
-
-            state.SendBuffer = null;
-            buffer.Release();
-            return true;
-        }
-
-        return false;
-    }
-
-    private void TryReceive(Peer peer)
-    {
-        ref var state = ref peer.State;
-        var buffer = Buffers.TryRentForReceive();
-        if (buffer is null)
-        {
-            state.Flags |= PeerFlags.Starved;
-            _starved.Add(peer);
-            return;
-        }
-
-        nint received;
-        do
-        {
-            received = Libc.Receive(state.Handle, Address(buffer) + LoopBuffer.DataOffset, buffer.DataCapacity);
-        }
-        while (received == -Libc.EINTR);
-
-        if (received > 0)
-        {
-            // A short read emptied the socket, so the call that would only say EAGAIN is saved. Not when the end of the
-            // stream was already announced: that edge does not come twice.
-            if (received < buffer.DataCapacity && (state.Flags & PeerFlags.ReadEnding) == 0)
-            {
-                state.Flags &= ~PeerFlags.Readable;
-            }
-
-            state.Flags &= ~PeerFlags.ReceiveArmed;
-            peer.OnReceived(buffer, (int)received);
-            return;
-        }
-
-        buffer.Release();
-        if (received == -Libc.EAGAIN)
-        {
-            state.Flags &= ~PeerFlags.Readable;
-            return;
-        }
-
-        state.Flags &= ~PeerFlags.ReceiveArmed;
-        peer.OnReceived(null, (int)received);
-    }
-
-    /// <summary>Receivers that found the pool empty try again once a buffer came back.</summary>
-    private void FeedStarved()
-    {
-        if (_starved.Count == 0 || !Buffers.HasForReceive)
-        {
-            return;
-        }
-
-        foreach (var peer in _starved)
-        {
-            peer.State.Flags &= ~PeerFlags.Starved;
-            MarkReady(peer);
-        }
-
-        _starved.Clear();
-    }
-
     private void FinishClose(Peer peer)
     {
         ref var state = ref peer.State;
@@ -478,30 +283,4 @@ public sealed unsafe partial class EpollLoop : KernelLoop
         peer.State.SendResult = Math.Min(result, 0);
         MarkReady(peer);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void MarkReady(Peer peer)
-    {
-        if ((peer.State.Flags & PeerFlags.InReadyList) != 0)
-        {
-            return;
-        }
-
-        peer.State.Flags |= PeerFlags.InReadyList;
-        if (_readyTail is null)
-        {
-            _readyHead = peer;
-        }
-        else
-        {
-            _readyTail.State.NextReady = peer;
-        }
-
-        _readyTail = peer;
-    }
-
-    /// <summary>Buffers are allocated pinned, so their address holds as long as they do.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static byte* Address(LoopBuffer buffer) =>
-        (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(buffer.Memory));
 }

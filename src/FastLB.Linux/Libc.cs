@@ -13,6 +13,7 @@ namespace FastLB.Linux;
 internal static unsafe partial class Libc
 {
     internal const int EINTR = 4;
+    internal const int EBADF = 9;
     internal const int EAGAIN = 11;
 
     internal static int Close(int fd) => Check(close(fd));

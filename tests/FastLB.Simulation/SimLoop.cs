@@ -7,8 +7,9 @@ namespace FastLB.Simulation;
 /// send is taken in pieces, a turn passes over peers at random, the close of a peer may take turns during which its buffers
 /// are still being read, and descriptors are used again at once. It checks its side of the contract: that no callback
 /// runs inside a submit, that one receive and one send are outstanding, and that bytes handed to send stay as they are.
+/// Moving is in SimLoop.Moving.cs.
 /// </summary>
-internal sealed class SimLoop(SimNetwork network, BufferPool buffers, ulong seed) : EventLoop(0, buffers, seed, network.NowMs)
+internal sealed partial class SimLoop(SimNetwork network, BufferPool buffers, ulong seed) : EventLoop(0, buffers, seed, network.NowMs)
 {
     private readonly List<Descriptor?> _descriptors = [];
     private readonly Stack<int> _free = new();
@@ -150,6 +151,7 @@ internal sealed class SimLoop(SimNetwork network, BufferPool buffers, ulong seed
         Invariant.That((peer.State.Flags & PeerFlags.Attached) != 0, "only an attached peer is closed");
         peer.State.Flags |= reset ? PeerFlags.CloseRequested | PeerFlags.ResetOnClose : PeerFlags.CloseRequested;
         Timers.Cancel(peer);
+        GiveUpMoves(DescriptorOf(peer));
         network.Note();
     });
 
@@ -195,7 +197,7 @@ internal sealed class SimLoop(SimNetwork network, BufferPool buffers, ulong seed
             peer.OnConnected(result);
         }
 
-        if (peer.IsOpen && peer.IsSending && TrySend(descriptor))
+        if (peer.IsOpen && peer.IsSending && descriptor.MoveTo is null && TrySend(descriptor))
         {
             descriptor.IsSendOver = false;
             state.Flags &= ~PeerFlags.SendOutstanding;
@@ -203,9 +205,19 @@ internal sealed class SimLoop(SimNetwork network, BufferPool buffers, ulong seed
             peer.OnSent(state.SendResult);
         }
 
-        if (peer.IsOpen && peer.IsReceiving && descriptor.Socket is not null)
+        if (peer.IsOpen && peer.IsReceiving && descriptor.MoveFrom is null && descriptor.Socket is not null)
         {
             TryReceive(descriptor);
+        }
+
+        if (peer.IsOpen && descriptor.MoveFrom is { } away)
+        {
+            Step(away);
+        }
+
+        if (peer.IsOpen && descriptor.MoveTo is { } towards)
+        {
+            Step(towards);
         }
 
         if (!peer.IsOpen && IsCurrent(descriptor) && !HoldsCloses && !network.IsDelayed())
@@ -377,5 +389,9 @@ internal sealed class SimLoop(SimNetwork network, BufferPool buffers, ulong seed
         internal int SendStart { get; set; }
 
         internal byte[] SendCopy { get; set; } = [];
+
+        internal Movement? MoveFrom { get; set; }
+
+        internal Movement? MoveTo { get; set; }
     }
 }

@@ -6,7 +6,7 @@ namespace FastLB.Core.Loop;
 /// <para>The contract, checked by the same tests on every back end:</para>
 /// <list type="number">
 /// <item>no callback runs inside a submit;</item>
-/// <item>at most one receive and one send are outstanding per peer;</item>
+/// <item>at most one receive and one send are outstanding per peer; a move is the receive of its source and the send of its target;</item>
 /// <item>a buffer handed to send belongs to the loop until its completion;</item>
 /// <item><see cref="Peer.OnClosed"/> comes exactly once, last, when nothing of the peer is in flight; after
 /// <see cref="Close"/> it is the only callback still to come;</item>
@@ -62,6 +62,33 @@ public abstract class EventLoop
     /// until an error. Takes over one reference to the buffer.
     /// </summary>
     public abstract void Send(Peer peer, LoopBuffer buffer, int start, int end);
+
+    /// <summary>
+    /// From how many bytes at hand on a move beats copying them through a buffer, as measured on this kind of loop;
+    /// <see cref="int.MaxValue"/> where nothing is ever moved.
+    /// </summary>
+    public virtual int WorthMovingBytes => int.MaxValue;
+
+    /// <summary>Whether <see cref="Move"/> may be called for these two now. When not, the caller copies: that is never wrong.</summary>
+    public virtual bool CanMove(Peer source, Peer target) => false;
+
+    /// <summary>
+    /// Lets the kernel take up to <paramref name="limit"/> bytes (<see cref="long.MaxValue"/>: until the stream's end) from one peer to
+    /// the other, past user space. It counts as the source's outstanding receive and the target's outstanding send, and ends in
+    /// one <see cref="Peer.OnMoved"/> of the source. Bytes are read only when those before them were taken, so what is on its way
+    /// is bounded by one pipe.
+    /// <para>
+    /// Closing either peer gives the move up, without a callback, and throws away what is on its way. The other peer's receive or
+    /// send is over then, too. Its stream has a hole: a source may still be received from, to drain it; a target can only be closed.
+    /// </para>
+    /// </summary>
+    public virtual void Move(Peer source, Peer target, long limit) => throw new NotSupportedException($"{EngineName} moves nothing.");
+
+    /// <summary>How many bytes of the move that is outstanding from <paramref name="source"/> its target's kernel has taken; 0 without one.</summary>
+    public virtual long Moved(Peer source) => 0;
+
+    /// <summary>Whether that move has bytes that its target does not take. Otherwise it waits for its source.</summary>
+    public virtual bool IsMoveAwaitingTarget(Peer source) => false;
 
     /// <summary>Ends the peer's sending direction (TCP FIN). Only when no send is outstanding.</summary>
     public abstract void ShutdownSend(Peer peer);

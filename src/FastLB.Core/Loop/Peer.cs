@@ -19,6 +19,9 @@ public abstract class Peer : LoopTimer
     /// <summary>True while a receive of this peer has not completed.</summary>
     public bool IsReceiving => (State.Flags & PeerFlags.ReceiveArmed) != 0;
 
+    /// <summary>True while a move from this peer has not ended.</summary>
+    public bool IsMoving => (State.Flags & PeerFlags.MoveSource) != 0;
+
     /// <summary>After a send that failed: the offset in its buffer of the first byte that the kernel did not take.</summary>
     public int SendPosition => State.SendOffset;
 
@@ -37,6 +40,9 @@ public abstract class Peer : LoopTimer
 
     /// <summary>A send ended: 0 when all its bytes were taken by the kernel, or -errno. Its buffer reference is gone.</summary>
     public abstract void OnSent(int result);
+
+    /// <summary>A move from this peer ended. It receives no more, and the move's target sends no more.</summary>
+    public virtual void OnMoved(in MoveResult result) => throw new NotSupportedException($"{GetType().Name} is never moved from.");
 
     /// <summary>The last callback. Nothing of the peer is in flight any more, so its object may be used again.</summary>
     public abstract void OnClosed();
@@ -67,6 +73,12 @@ internal enum PeerFlags : uint
     ReceivesLarge = 1 << 18,
     CancelSubmitted = 1 << 19,
     CloseSubmitted = 1 << 20,
+
+    /// <summary>The outstanding receive is a move from this peer.</summary>
+    MoveSource = 1 << 21,
+
+    /// <summary>The outstanding send is a move to this peer.</summary>
+    MoveTarget = 1 << 22,
 }
 
 /// <summary>The loop's own record of a peer; a struct inside the peer so that an idle connection is one object.</summary>

@@ -23,6 +23,7 @@ public sealed class ContractPeer(EventLoop loop) : Peer
 
     public bool KeepsBuffers { get; init; }
 
+    /// <summary>How many callbacks begin with these words.</summary>
     public int Count(string name) => _events.Count(e => e.StartsWith(name, StringComparison.Ordinal));
 
     /// <summary>Receives again and again, until the end.</summary>
@@ -46,6 +47,8 @@ public sealed class ContractPeer(EventLoop loop) : Peer
         Submit(() => loop.Send(this, buffer, LoopBuffer.DataOffset, LoopBuffer.DataOffset + length));
 
     public void Close(bool reset = false) => Submit(() => loop.Close(this, reset));
+
+    public void MoveTo(ContractPeer target, long limit) => Submit(() => target.Submit(() => loop.Move(this, target, limit)));
 
     public void ShutdownSend() => Submit(() => loop.ShutdownSend(this));
 
@@ -84,6 +87,15 @@ public sealed class ContractPeer(EventLoop loop) : Peer
 
     public override void OnSent(int result) => Note("sent", result);
 
+    /// <summary>The end of the last move.</summary>
+    public MoveResult MoveResult { get; private set; }
+
+    public override void OnMoved(in MoveResult result)
+    {
+        MoveResult = result;
+        Note($"moved {result.End} {result.Bytes}", result.Error);
+    }
+
     public override void OnClosed()
     {
         _receivesAll = false;
@@ -104,7 +116,7 @@ public sealed class ContractPeer(EventLoop loop) : Peer
         Assert.False(_isSubmitting, $"'{name}' was called inside a submit");
         Assert.True(_events.Count == 0 || _events[^1] != "closed 0" || name == "accepted", $"'{name}' came after 'closed'");
         _events.Add($"{name} {result}");
-        if (On.TryGetValue(name, out var action))
+        if (On.TryGetValue(name.Split(' ')[0], out var action))
         {
             action(this);
         }

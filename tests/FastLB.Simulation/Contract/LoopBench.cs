@@ -74,6 +74,9 @@ public abstract class RemoteEnd : IDisposable
 
     public abstract void Send(ReadOnlySpan<byte> bytes);
 
+    /// <summary>Sends what is taken at once, and says how many bytes that were.</summary>
+    public abstract int TrySend(ReadOnlySpan<byte> bytes);
+
     public abstract void ShutdownSend();
 
     public abstract void Close(bool reset = false);

@@ -3,9 +3,12 @@ using FastLB.Core.Loop;
 namespace FastLB.Simulation.Contract;
 
 /// <summary>What every event loop promises, in the words of <see cref="EventLoop"/>. Each back end runs the same claims.</summary>
-public abstract class LoopContract
+public abstract partial class LoopContract
 {
     protected abstract LoopBench Open(BufferPool buffers);
+
+    /// <summary>Whether this back end can move bytes past user space. One that cannot says so, and its callers copy.</summary>
+    protected virtual bool Moves => true;
 
     [Fact]
     public void A_connection_is_accepted_received_from_sent_to_and_closed()

@@ -63,6 +63,8 @@ internal sealed class SimLoopBench : LoopBench
     {
         public override void Send(ReadOnlySpan<byte> bytes) => Assert.Equal(bytes.Length, socket.Write(bytes));
 
+        public override int TrySend(ReadOnlySpan<byte> bytes) => Math.Max(0, socket.Write(bytes));
+
         public override void ShutdownSend() => socket.ShutdownWrite();
 
         public override void Close(bool reset = false) => socket.Close(reset);

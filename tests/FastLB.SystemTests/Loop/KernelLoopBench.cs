@@ -91,6 +91,12 @@ internal sealed class KernelLoopBench : LoopBench
     {
         public override void Send(ReadOnlySpan<byte> bytes) => Assert.Equal(bytes.Length, socket.Send(bytes));
 
+        public override int TrySend(ReadOnlySpan<byte> bytes)
+        {
+            socket.Blocking = false;
+            return socket.Send(bytes, SocketFlags.None, out _);
+        }
+
         public override void ShutdownSend() => socket.Shutdown(SocketShutdown.Send);
 
         public override void Close(bool reset = false)

@@ -1,0 +1,155 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using FastLB.Core.Loop;
+
+namespace FastLB.Linux;
+
+/// <summary>
+/// Sending and receiving through buffers. A send is tried inside the submit, because the kernel nearly always takes it; its completion still
+/// comes from the turn. A receive is tried in the turn, into the largest buffer that can be had.
+/// </summary>
+public sealed unsafe partial class EpollLoop
+{
+    /// <summary>Peers whose receive found no buffer.</summary>
+    private readonly List<Peer> _starved = [];
+
+    public override void Receive(Peer peer)
+    {
+        ref var state = ref peer.State;
+        Invariant.That(peer.IsOpen, "only an open peer receives");
+        Invariant.That((state.Flags & PeerFlags.ReceiveArmed) == 0, "one receive is outstanding per peer");
+        state.Flags |= PeerFlags.ReceiveArmed;
+        if ((state.Flags & PeerFlags.Readable) != 0)
+        {
+            MarkReady(peer);
+        }
+    }
+
+    public override void Send(Peer peer, LoopBuffer buffer, int start, int end)
+    {
+        ref var state = ref peer.State;
+        Invariant.That(peer.IsOpen, "only an open peer sends");
+        Invariant.That((state.Flags & PeerFlags.SendOutstanding) == 0, "one send is outstanding per peer");
+        Invariant.That(start >= 0 && start < end && end <= buffer.Memory.Length, "a send has bytes and stays in its buffer");
+        state.Flags |= PeerFlags.SendOutstanding;
+        state.SendBuffer = buffer;
+        state.SendOffset = start;
+        state.SendEnd = end;
+        if (TrySend(peer))
+        {
+            state.Flags |= PeerFlags.SendCompleted;
+            MarkReady(peer);
+        }
+    }
+
+    public override long SendProgress(Peer peer) =>
+        ((peer.State.Flags & PeerFlags.MoveTarget) != 0 ? MoveTo(peer).Moved : peer.State.SendOffset) - Libc.QueuedToSend(peer.State.Handle);
+
+    public override bool HasInput(Peer peer, bool askKernel) =>
+        (peer.State.Flags & PeerFlags.Readable) != 0 || (askKernel && Libc.Peek(peer.State.Handle) != -Libc.EAGAIN);
+
+    /// <summary>Sends what the kernel takes. True when the send is over; its result is then in the state.</summary>
+    private static bool TrySend(Peer peer)
+    {
+        ref var state = ref peer.State;
+        var buffer = state.SendBuffer!;
+        while ((state.Flags & PeerFlags.Writable) != 0)
+        {
+            var sent = Libc.Send(state.Handle, Address(buffer) + state.SendOffset, state.SendEnd - state.SendOffset);
+            if (sent >= 0)
+            {
+                state.SendOffset += (int)sent;
+                if (state.SendOffset < state.SendEnd)
+                {
+                    continue;
+                }
+
+                state.SendResult = 0;
+            }
+            else if (sent == -Libc.EAGAIN)
+            {
+                state.Flags &= ~PeerFlags.Writable;
+                return false;
+            }
+            else if (sent == -Libc.EINTR)
+            {
+                continue;
+            }
+            else
+            {
+                state.SendResult = (int)sent;
+            }
+
+            state.SendBuffer = null;
+            buffer.Release();
+            return true;
+        }
+
+        return false;
+    }
+
+    private void TryReceive(Peer peer)
+    {
+        ref var state = ref peer.State;
+        var buffer = Buffers.TryRentForReceive();
+        if (buffer is null)
+        {
+            state.Flags |= PeerFlags.Starved;
+            _starved.Add(peer);
+            return;
+        }
+
+        nint received;
+        do
+        {
+            received = Libc.Receive(state.Handle, Address(buffer) + LoopBuffer.DataOffset, buffer.DataCapacity);
+        }
+        while (received == -Libc.EINTR);
+
+        if (received > 0)
+        {
+            // A short read emptied the socket, so the call that would only say EAGAIN is saved. Not when the end of the
+            // stream was already announced: that edge does not come twice.
+            if (received < buffer.DataCapacity && (state.Flags & PeerFlags.ReadEnding) == 0)
+            {
+                state.Flags &= ~PeerFlags.Readable;
+            }
+
+            state.Flags &= ~PeerFlags.ReceiveArmed;
+            peer.OnReceived(buffer, (int)received);
+            return;
+        }
+
+        buffer.Release();
+        if (received == -Libc.EAGAIN)
+        {
+            state.Flags &= ~PeerFlags.Readable;
+            return;
+        }
+
+        state.Flags &= ~PeerFlags.ReceiveArmed;
+        peer.OnReceived(null, (int)received);
+    }
+
+    /// <summary>Receivers that found the pool empty try again once a buffer came back.</summary>
+    private void FeedStarved()
+    {
+        if (_starved.Count == 0 || !Buffers.HasForReceive)
+        {
+            return;
+        }
+
+        foreach (var peer in _starved)
+        {
+            peer.State.Flags &= ~PeerFlags.Starved;
+            MarkReady(peer);
+        }
+
+        _starved.Clear();
+    }
+
+    /// <summary>Buffers are allocated pinned, so their address holds as long as they do.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static byte* Address(LoopBuffer buffer) =>
+        (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(buffer.Memory));
+}
