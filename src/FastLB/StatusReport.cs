@@ -45,6 +45,7 @@ internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread
         Sum(m => Read(ref m.ConnectionsOpen)),
         Sum(m => Read(ref m.BytesFromClients)),
         Sum(m => Read(ref m.BytesToClients)),
+        Sum(m => Read(ref m.BytesMoved)),
         Enumerable.Range(1, 5).ToDictionary(hundreds => $"{hundreds}xx", hundreds => Sum(m => m.ResponsesOfClass(hundreds))),
         Errors(outcome => Sum(m => m.Of(outcome))));
 

@@ -28,6 +28,15 @@ internal sealed partial class SimWorld
         }
     }
 
+    /// <summary>How readily the loop moves bytes. Drawn apart, so that the rest of a seed's world stays as it was.</summary>
+    private void DrawMoving(RandomSource chance)
+    {
+        ReadOnlySpan<int> worth = [1, 100, 1_000, 10_000, 64 * 1024, int.MaxValue];
+        _loop.WorthMoving = worth[chance.Next(worth.Length)];
+        _loop.RefusesMoves = chance.Chance(0.5) ? 0 : chance.NextDouble();
+        _loop.YieldsMoves = chance.Chance(0.5) ? 0 : chance.NextDouble() * 0.3;
+    }
+
     private void MakeClients()
     {
         for (var i = 0; i < _mood.Clients; i++)

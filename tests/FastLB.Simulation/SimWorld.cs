@@ -50,6 +50,7 @@ internal sealed partial class SimWorld
         _network = new SimNetwork(_chance, _mood.Network, FateOf, OnAccepted);
         var buffers = new BufferPool(_mood.LargeBuffers, _mood.SmallBuffers);
         _loop = new SimLoop(_network, buffers, seed ^ 0x5DEECE66D) { Connecting = OnConnecting };
+        DrawMoving(new RandomSource(seed ^ 0x9E3779B97F4A7C15));
         if (traced)
         {
             _loop.Trace = Note;
@@ -80,7 +81,11 @@ internal sealed partial class SimWorld
 
     internal long Of(Outcome outcome) => _proxy.Metrics.Of(outcome);
 
+<<<<<<< HEAD
     internal long PipelinedRequests => _proxy.Metrics.PipelinedRequests;
+=======
+    internal long BytesMoved => _proxy.Metrics.BytesMoved;
+>>>>>>> db76914 (tunnel: a direction that brings much is moved by the kernel)
 
     internal string Describe() => _mood.ToString();
 

@@ -23,6 +23,11 @@ public sealed class SimulationTests
         {
             var world = Live((ulong)seed);
             pipelined += world.PipelinedRequests;
+        var moved = 0L;
+        for (var seed = first; seed < first + seeds; seed++)
+        {
+            var world = Live((ulong)seed);
+            moved += world.BytesMoved;
             foreach (var outcome in Enum.GetValues<Outcome>())
             {
                 outcomes[(int)outcome] += world.Of(outcome);
@@ -30,6 +35,7 @@ public sealed class SimulationTests
         }
 
         // A simulator that never gets to an ending does not test it. A full queue takes a thousand clients: ScenarioTests has one.
+        Assert.True(seeds < 1_000 || moved > 0, "in no world bytes were moved");
         var missing = Enum.GetValues<Outcome>().Where(o => outcomes[(int)o] == 0 && o != Outcome.QueueFull).Select(Outcomes.NameOf);
         Assert.True(seeds < 1_000 || pipelined > seeds, $"only {pipelined} requests were sent ahead in {seeds} worlds");
         Assert.True(seeds < 1_000 || !missing.Any(), $"in no world a request ended as {string.Join(", ", missing)}");

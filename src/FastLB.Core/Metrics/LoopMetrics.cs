@@ -26,6 +26,9 @@ public sealed class LoopMetrics
     public long Upgrades;
     public long BytesFromClients;
     public long BytesToClients;
+
+    /// <summary>Of the bytes in both directions, those that the kernel moved past user space.</summary>
+    public long BytesMoved;
     public long UpstreamConnects;
     public long UpstreamReuses;
     public long UpstreamOpen;

@@ -42,6 +42,20 @@ internal sealed partial class HttpExchange
         AfterRelay();
     }
 
+    public override void OnMoved(in MoveResult result)
+    {
+        Invariant.That(_phase == Phase.Tunnel, "only a tunnel is moved");
+        _relay!.OnClientMoved(result);
+        AfterRelay();
+    }
+
+    internal override void OnUpstreamMoved(in MoveResult result)
+    {
+        Invariant.That(_phase == Phase.Tunnel, "only a tunnel is moved");
+        _relay!.OnUpstreamMoved(result);
+        AfterRelay();
+    }
+
     private void AfterRelay()
     {
         switch (_relay!.State)

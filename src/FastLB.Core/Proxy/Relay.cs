@@ -20,11 +20,15 @@ public enum RelayState : byte
 
 /// <summary>
 /// Raw bytes both ways between a client and a worker: an upgraded or a TCP connection. The two directions are independent; each
-/// holds at most one buffer and reads on only when the other side has taken it. An end is passed on as an end of that direction alone.
+/// holds at most one buffer and reads on only when the other side has taken it. A direction that has brought a whole large buffer at once is
+/// moved by the kernel from there on, until the loop would rather copy again. An end is passed on as an end of that direction alone.
 /// The connection that owns the relay passes it what happens to its two peers, and acts on <see cref="State"/>.
 /// </summary>
 public sealed class Relay
 {
+    /// <summary>Bytes after which a move ends and the next one begins, so that they are counted while a long stream runs.</summary>
+    private const long BytesPerMove = 16 * 1024 * 1024;
+
     private readonly EventLoop _loop;
     private readonly LoopMetrics _metrics;
     private Peer? _client;
@@ -33,6 +37,8 @@ public sealed class Relay
     private ReceivedBytes _fromUpstream;
     private bool _clientEnded;
     private bool _upstreamEnded;
+    private bool _clientIsBulky;
+    private bool _upstreamIsBulky;
     private (long Client, long Upstream) _seenProgress;
 
     internal Relay(EventLoop loop, LoopMetrics metrics)
@@ -76,6 +82,7 @@ public sealed class Relay
             _metrics.BytesFromClients += result;
             Invariant.That(_fromClient.IsEmpty, "a direction holds one buffer");
             _fromClient.Append(buffer!, result, _loop.Buffers);
+            _clientIsBulky = result >= _loop.WorthMovingBytes;
         }
 
         PumpToUpstream();
@@ -97,6 +104,7 @@ public sealed class Relay
         {
             Invariant.That(_fromUpstream.IsEmpty, "a direction holds one buffer");
             _fromUpstream.Append(buffer!, result, _loop.Buffers);
+            _upstreamIsBulky = result >= _loop.WorthMovingBytes;
         }
 
         PumpToClient();
@@ -124,7 +132,33 @@ public sealed class Relay
         PumpToUpstream();
     }
 
-    /// <summary>Whether a send has got on since the last call. Asked by the timer, for which a slow side is not a silent one.</summary>
+    internal void OnClientMoved(in MoveResult result)
+    {
+        _metrics.BytesFromClients += result.Bytes;
+        _metrics.BytesMoved += result.Bytes;
+        State = StateAfter(result, sourceBroke: RelayState.ClientBroke, targetBroke: RelayState.WorkerBroke);
+        if (State == RelayState.Running)
+        {
+            _clientEnded = result.End == MoveEnd.SourceEnded;
+            _clientIsBulky = result.End == MoveEnd.Complete;
+            PumpToUpstream();
+        }
+    }
+
+    internal void OnUpstreamMoved(in MoveResult result)
+    {
+        _metrics.BytesToClients += result.Bytes;
+        _metrics.BytesMoved += result.Bytes;
+        State = StateAfter(result, sourceBroke: RelayState.WorkerBroke, targetBroke: RelayState.ClientBroke);
+        if (State == RelayState.Running)
+        {
+            _upstreamEnded = result.End == MoveEnd.SourceEnded;
+            _upstreamIsBulky = result.End == MoveEnd.Complete;
+            PumpToClient();
+        }
+    }
+
+    /// <summary>Whether a send or a move has got on since the last call. Asked by the timer, for which a slow side is not a silent one.</summary>
     internal bool HasMoved()
     {
         var progress = (Of(_client!), Of(_upstream!));
@@ -144,22 +178,31 @@ public sealed class Relay
         _upstream = null;
         _clientEnded = false;
         _upstreamEnded = false;
+        _clientIsBulky = false;
+        _upstreamIsBulky = false;
     }
+
+    private static RelayState StateAfter(in MoveResult result, RelayState sourceBroke, RelayState targetBroke) => result.End switch
+    {
+        MoveEnd.SourceFailed => sourceBroke,
+        MoveEnd.TargetFailed => targetBroke,
+        _ => RelayState.Running,
+    };
 
     private void PumpToUpstream()
     {
-        Pump(_client!, _upstream!, ref _fromClient, _clientEnded);
+        Pump(_client!, _upstream!, ref _fromClient, _clientEnded, _clientIsBulky);
         NoteIfFinished();
     }
 
     private void PumpToClient()
     {
-        _metrics.BytesToClients += Pump(_upstream!, _client!, ref _fromUpstream, _upstreamEnded);
+        _metrics.BytesToClients += Pump(_upstream!, _client!, ref _fromUpstream, _upstreamEnded, _upstreamIsBulky);
         NoteIfFinished();
     }
 
     /// <summary>Does the next thing for one direction, if it can be done now. Answers how many bytes were handed on.</summary>
-    private int Pump(Peer source, Peer target, ref ReceivedBytes held, bool ended)
+    private int Pump(Peer source, Peer target, ref ReceivedBytes held, bool ended, bool isBulky)
     {
         if (target.IsSending)
         {
@@ -182,7 +225,14 @@ public sealed class Relay
         }
         else if (!source.IsReceiving)
         {
-            _loop.Receive(source);
+            if (isBulky && _loop.CanMove(source, target))
+            {
+                _loop.Move(source, target, BytesPerMove);
+            }
+            else
+            {
+                _loop.Receive(source);
+            }
         }
 
         return 0;

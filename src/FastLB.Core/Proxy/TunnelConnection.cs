@@ -138,6 +138,18 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
         AfterRelay();
     }
 
+    public override void OnMoved(in MoveResult result)
+    {
+        _relay!.OnClientMoved(result);
+        AfterRelay();
+    }
+
+    internal override void OnUpstreamMoved(in MoveResult result)
+    {
+        _relay!.OnUpstreamMoved(result);
+        AfterRelay();
+    }
+
     private void AfterRelay()
     {
         // 5. The end.

@@ -114,6 +114,12 @@ public sealed class UpstreamConnection : Peer
         Owner.OnUpstreamSent(result);
     }
 
+    public override void OnMoved(in MoveResult result)
+    {
+        Invariant.That(Owner is not null, "nothing is moved from an idle connection");
+        Owner.OnUpstreamMoved(result);
+    }
+
     public override void OnTimer()
     {
         if (Owner is { } owner)

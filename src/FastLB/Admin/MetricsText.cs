@@ -42,6 +42,8 @@ internal static class MetricsText
         text.Sample(totals.BytesFromClients);
         text.Begin("fastlb_sent_bytes_total", "counter", "Bytes that were sent to clients.");
         text.Sample(totals.BytesToClients);
+        text.Begin("fastlb_moved_bytes_total", "counter", "Of the bytes in both directions, those that the kernel moved past FastLB's memory.");
+        text.Sample(totals.BytesMoved);
         text.Begin("fastlb_responses_total", "counter", "Answers to clients by the class of their status.");
         foreach (var (statusClass, count) in totals.Responses)
         {

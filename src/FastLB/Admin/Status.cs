@@ -85,5 +85,6 @@ public sealed record TotalsStatus(
     long ConnectionsOpen,
     long BytesFromClients,
     long BytesToClients,
+    long BytesMoved,
     IReadOnlyDictionary<string, long> Responses,
     IReadOnlyDictionary<string, long> Errors);

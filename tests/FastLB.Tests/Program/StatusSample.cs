@@ -40,6 +40,7 @@ internal static class StatusSample
             3,
             123_456_789_012,
             5,
+            4,
             new Dictionary<string, long> { ["2xx"] = 998, ["5xx"] = 2 },
             new Dictionary<string, long> { ["connect-failed"] = 2, ["bad-request"] = 3 }));
 }

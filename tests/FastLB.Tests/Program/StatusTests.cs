@@ -38,6 +38,7 @@ public partial class StatusTests
     [InlineData("fastlb_build_info{version=\"1.2.3\",engine=\"epoll\"} 1")]
     [InlineData("fastlb_start_time_seconds 1700000000.5")]
     [InlineData("fastlb_received_bytes_total 123456789012")]
+    [InlineData("fastlb_moved_bytes_total 4")]
     [InlineData("fastlb_responses_total{class=\"2xx\"} 998")]
     [InlineData("fastlb_errors_total{cause=\"bad-request\"} 3")]
     [InlineData("fastlb_loop_requests_total{loop=\"0\"} 1000")]
