@@ -48,6 +48,45 @@ public sealed unsafe partial class EpollLoop
     public override bool HasInput(Peer peer, bool askKernel) =>
         (peer.State.Flags & PeerFlags.Readable) != 0 || (askKernel && Libc.Peek(peer.State.Handle) != -Libc.EAGAIN);
 
+    /// <summary>Hands a peer what completed, in the order connect, send, receive, move. A callback may close it at any point.</summary>
+    private protected override void Dispatch(Peer peer)
+    {
+        ref var state = ref peer.State;
+        if (Take(ref state, PeerFlags.AcceptPending))
+        {
+            peer.OnAccepted();
+        }
+
+        if (Take(ref state, PeerFlags.ConnectCompleted))
+        {
+            peer.OnConnected(state.SendResult);
+        }
+
+        if ((state.Flags & (PeerFlags.SendOutstanding | PeerFlags.MoveTarget | PeerFlags.CloseRequested)) == PeerFlags.SendOutstanding
+            && (Take(ref state, PeerFlags.SendCompleted) || ((state.Flags & PeerFlags.Writable) != 0 && TrySend(peer))))
+        {
+            state.Flags &= ~PeerFlags.SendOutstanding;
+            peer.OnSent(state.SendResult);
+        }
+
+        const PeerFlags canReceive = PeerFlags.ReceiveArmed | PeerFlags.Readable;
+        if ((state.Flags & (canReceive | PeerFlags.MoveSource | PeerFlags.CloseRequested | PeerFlags.Starved)) == canReceive)
+        {
+            TryReceive(peer);
+        }
+
+        if ((state.Flags & (PeerFlags.MoveSource | PeerFlags.MoveTarget)) != 0)
+        {
+            StepMoves(peer);
+        }
+
+        // The ready list may hold the peer again (a callback submitted something); then the close is finished from there.
+        if ((state.Flags & (PeerFlags.CloseRequested | PeerFlags.InReadyList)) == PeerFlags.CloseRequested)
+        {
+            FinishClose(peer);
+        }
+    }
+
     /// <summary>Sends what the kernel takes. True when the send is over; its result is then in the state.</summary>
     private static bool TrySend(Peer peer)
     {

@@ -36,9 +36,8 @@ public sealed unsafe partial class EpollLoop : KernelLoop
     }
 
     internal EpollLoop(int index, BufferPool buffers, ulong seed, int pipeLimit)
-        : base(index, buffers, seed)
+        : base(index, buffers, seed, pipeLimit)
     {
-        _pipes = new Pipes(pipeLimit);
         _epoll = Demand(Libc.EpollCreate(), "epoll_create1");
         _wake = Demand(Libc.EventDescriptor(), "eventfd");
         Demand(Libc.EpollAdd(_epoll, _wake, Libc.EPOLLIN | Libc.EPOLLET, WakeTag), "epoll_ctl");
@@ -162,7 +161,7 @@ public sealed unsafe partial class EpollLoop : KernelLoop
     private int WaitTime(int maxWaitMs)
     {
         // A buffer may have come back after this turn's starved peers were looked at, and no event will tell of that.
-        if (_readyHead is not null || HasPosted || (_starved.Count > 0 && Buffers.HasForReceive))
+        if (HasReady || HasPosted || (_starved.Count > 0 && Buffers.HasForReceive))
         {
             return 0;
         }

@@ -5,12 +5,10 @@ using FastLB.Core.Loop;
 namespace FastLB.Linux;
 
 /// <summary>A loop on one of the kernel's interfaces, as its thread and the status page see it.</summary>
-public abstract class KernelLoop : EventLoop, IDisposable
+public abstract partial class KernelLoop : EventLoop, IDisposable
 {
-    private protected KernelLoop(int index, BufferPool buffers, ulong seed)
-        : base(index, buffers, seed, MonotonicMs())
-    {
-    }
+    private protected KernelLoop(int index, BufferPool buffers, ulong seed, int pipeLimit)
+        : base(index, buffers, seed, MonotonicMs()) => _pipes = new Pipes(pipeLimit);
 
     /// <summary>Peers that are attached now.</summary>
     public int OpenPeers { get; private protected set; }

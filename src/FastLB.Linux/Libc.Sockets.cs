@@ -24,6 +24,7 @@ internal static unsafe partial class Libc
     internal const int SHUT_WR = 1;
     internal const int MSG_PEEK = 2;
     internal const int MSG_NOSIGNAL = 0x4000;
+    internal const int F_SETFL = 4;
     internal const int F_DUPFD_CLOEXEC = 1030;
     internal const int SIOCOUTQ = 0x5411;
 
@@ -123,6 +124,9 @@ internal static unsafe partial class Libc
         int queued;
         return Check(ioctl(fd, SIOCOUTQ, &queued)) < 0 ? 0 : queued;
     }
+
+    /// <summary>For everybody who has the same socket open, by whichever number.</summary>
+    internal static int SetNonBlocking(int fd) => Check(fcntl(fd, F_SETFL, O_NONBLOCK));
 
     internal static int Duplicate(int fd) => Check(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 

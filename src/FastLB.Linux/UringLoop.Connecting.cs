@@ -95,6 +95,7 @@ public sealed unsafe partial class UringLoop
         Invariant.That((state.Flags & PeerFlags.Attached) != 0, "only an attached peer is closed");
         state.Flags |= reset ? PeerFlags.CloseRequested | PeerFlags.ResetOnClose : PeerFlags.CloseRequested;
         Timers.Cancel(peer);
+        GiveUpMoves(peer);
         MarkReady(peer);
     }
 

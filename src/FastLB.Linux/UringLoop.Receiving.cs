@@ -224,7 +224,7 @@ public sealed unsafe partial class UringLoop
     private void DeliverHeld(Peer peer)
     {
         ref var state = ref peer.State;
-        if ((state.Flags & (PeerFlags.ReceiveArmed | PeerFlags.CloseRequested)) != PeerFlags.ReceiveArmed)
+        if ((state.Flags & (PeerFlags.ReceiveArmed | PeerFlags.MoveSource | PeerFlags.CloseRequested)) != PeerFlags.ReceiveArmed)
         {
             return;
         }

@@ -21,7 +21,6 @@ namespace FastLB.Linux;
 public sealed unsafe partial class UringLoop : KernelLoop
 {
     private const int CompletionsPerTurn = 1024;
-    private const int RoundsPerTurn = 8;
 
     /// <summary>More descriptors than this are no use to one loop, and the table costs memory.</summary>
     private const int MaxDescriptors = 256 * 1024;
@@ -36,14 +35,12 @@ public sealed unsafe partial class UringLoop : KernelLoop
     /// <summary>Completions that were taken out of the queue while an answer was awaited in the middle of a turn.</summary>
     private readonly Queue<Completion> _early = new();
 
-    private Peer? _readyHead;
-    private Peer? _readyTail;
     private uint _asked;
     private bool _enabled;
     private bool _disposed;
 
     private UringLoop(int index, BufferPool buffers, ulong seed, Ring ring, int descriptors, int wake)
-        : base(index, buffers, seed)
+        : base(index, buffers, seed, LimitPipes())
     {
         _ring = ring;
         _wake = wake;
@@ -146,10 +143,7 @@ public sealed unsafe partial class UringLoop : KernelLoop
 
         // 5. Ready peers.
         FeedReceivers();
-        for (var round = 0; round < RoundsPerTurn && _readyHead is not null; round++)
-        {
-            DispatchRound();
-        }
+        DispatchReady();
     }
 
     public override void Send(Peer peer, LoopBuffer buffer, int start, int end)
@@ -165,7 +159,8 @@ public sealed unsafe partial class UringLoop : KernelLoop
         SubmitSend(peer, 0);
     }
 
-    public override long SendProgress(Peer peer) => peer.State.SendOffset - QueuedToSend(peer);
+    public override long SendProgress(Peer peer) =>
+        ((peer.State.Flags & PeerFlags.MoveTarget) != 0 ? MoveTo(peer).Moved : peer.State.SendOffset) - QueuedToSend(peer);
 
     public override void Dispose()
     {
@@ -188,6 +183,7 @@ public sealed unsafe partial class UringLoop : KernelLoop
         }
 
         CloseListeners();
+        DisposePipes();
         _ring.Dispose();
         _smallBuffers?.Dispose();
         _largeBuffers?.Dispose();
@@ -228,7 +224,7 @@ public sealed unsafe partial class UringLoop : KernelLoop
     private int WaitTime(int maxWaitMs)
     {
         // A buffer may have come back after this turn's starved peers were looked at, and no completion will tell of that.
-        if (_readyHead is not null || HasPosted || _early.Count > 0 || (_starved.Count > 0 && (Buffers.CanLend(false) || Buffers.CanLend(true))))
+        if (HasReady || HasPosted || _early.Count > 0 || (_starved.Count > 0 && (Buffers.CanLend(false) || Buffers.CanLend(true))))
         {
             return 0;
         }
@@ -292,6 +288,10 @@ public sealed unsafe partial class UringLoop : KernelLoop
             case Kind.Close:
                 FinishClose(peer);
                 return;
+            case Kind.Readable:
+            case Kind.Writable:
+                CompletePoll(peer, kind);
+                break;
         }
 
         if ((peer.State.Flags & PeerFlags.CloseRequested) != 0)
@@ -337,53 +337,31 @@ public sealed unsafe partial class UringLoop : KernelLoop
         entry.Priority = priority;
     }
 
-    private void DispatchRound()
-    {
-        var peer = _readyHead;
-        _readyHead = null;
-        _readyTail = null;
-        while (peer is not null)
-        {
-            var next = peer.State.NextReady;
-            peer.State.NextReady = null;
-            peer.State.Flags &= ~PeerFlags.InReadyList;
-            Dispatch(peer);
-            peer = next;
-        }
-    }
-
     /// <summary>Hands a peer what could not be handed to it inside the submit. A callback may close it at any point.</summary>
-    private void Dispatch(Peer peer)
+    private protected override void Dispatch(Peer peer)
     {
-        if (Take(peer, PeerFlags.AcceptPending))
+        ref var state = ref peer.State;
+        if (Take(ref state, PeerFlags.AcceptPending))
         {
             peer.OnAccepted();
         }
 
-        if (Take(peer, PeerFlags.ConnectCompleted))
+        if (Take(ref state, PeerFlags.ConnectCompleted))
         {
-            peer.OnConnected(peer.State.SendResult);
+            peer.OnConnected(state.SendResult);
         }
 
         DeliverHeld(peer);
+        if ((state.Flags & (PeerFlags.MoveSource | PeerFlags.MoveTarget)) != 0)
+        {
+            StepMoves(peer);
+        }
 
         // The ready list may hold the peer again (a callback submitted something); then the close goes on from there.
-        if ((peer.State.Flags & (PeerFlags.CloseRequested | PeerFlags.InReadyList)) == PeerFlags.CloseRequested)
+        if ((state.Flags & (PeerFlags.CloseRequested | PeerFlags.InReadyList)) == PeerFlags.CloseRequested)
         {
             ContinueClose(peer);
         }
-    }
-
-    private static bool Take(Peer peer, PeerFlags flag)
-    {
-        ref var state = ref peer.State;
-        if ((state.Flags & (flag | PeerFlags.CloseRequested)) != flag)
-        {
-            return false;
-        }
-
-        state.Flags &= ~flag;
-        return true;
     }
 
     /// <summary>An entry of the queue that concerns no peer's descriptor, which the caller completes.</summary>
@@ -468,26 +446,6 @@ public sealed unsafe partial class UringLoop : KernelLoop
         OpenPeers++;
     }
 
-    private void MarkReady(Peer peer)
-    {
-        if ((peer.State.Flags & PeerFlags.InReadyList) != 0)
-        {
-            return;
-        }
-
-        peer.State.Flags |= PeerFlags.InReadyList;
-        if (_readyTail is null)
-        {
-            _readyHead = peer;
-        }
-        else
-        {
-            _readyTail.State.NextReady = peer;
-        }
-
-        _readyTail = peer;
-    }
-
     /// <summary>Buffers are allocated pinned, so their address holds as long as they do.</summary>
     private static byte* Address(LoopBuffer buffer) => (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(buffer.Memory));
 
@@ -504,6 +462,8 @@ public sealed unsafe partial class UringLoop : KernelLoop
         Connect,
         Part,
         Close,
+        Readable,
+        Writable,
     }
 
     private const uint TagGenerationMask = 0x00FF_FFFF;

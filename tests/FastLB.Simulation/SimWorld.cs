@@ -81,11 +81,9 @@ internal sealed partial class SimWorld
 
     internal long Of(Outcome outcome) => _proxy.Metrics.Of(outcome);
 
-<<<<<<< HEAD
     internal long PipelinedRequests => _proxy.Metrics.PipelinedRequests;
-=======
+
     internal long BytesMoved => _proxy.Metrics.BytesMoved;
->>>>>>> db76914 (tunnel: a direction that brings much is moved by the kernel)
 
     internal string Describe() => _mood.ToString();
 

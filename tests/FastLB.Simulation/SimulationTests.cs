@@ -19,14 +19,11 @@ public sealed class SimulationTests
         var first = Number("FASTLB_SIM_FIRST") ?? 1;
         var outcomes = new long[Outcomes.Count];
         var pipelined = 0L;
-        for (var seed = first; seed < first + seeds; seed++)
-        {
-            var world = Live((ulong)seed);
-            pipelined += world.PipelinedRequests;
         var moved = 0L;
         for (var seed = first; seed < first + seeds; seed++)
         {
             var world = Live((ulong)seed);
+            pipelined += world.PipelinedRequests;
             moved += world.BytesMoved;
             foreach (var outcome in Enum.GetValues<Outcome>())
             {

@@ -77,6 +77,9 @@ internal enum PeerFlags : uint
     /// <summary>The outstanding receive is a move from this peer.</summary>
     MoveSource = 1 << 21,
 
+    ReadPollSubmitted = 1 << 23,
+    WritePollSubmitted = 1 << 24,
+
     /// <summary>The outstanding send is a move to this peer.</summary>
     MoveTarget = 1 << 22,
 }

@@ -30,19 +30,6 @@ public abstract class ClientConnection : Peer
     /// <summary>A worker takes the request that waited; the connection is no longer in the queue.</summary>
     internal abstract void OnWorkerAvailable();
 
-<<<<<<< HEAD
-=======
-    internal abstract void OnUpstreamConnected(int result);
-
-    internal abstract void OnUpstreamReceived(LoopBuffer? buffer, int result);
-
-    internal abstract void OnUpstreamSent(int result);
-
-    internal abstract void OnUpstreamMoved(in MoveResult result);
-
-    internal abstract void OnUpstreamTimer();
-
->>>>>>> db76914 (tunnel: a direction that brings much is moved by the kernel)
     /// <summary>The balancer wants to stop: finish what runs, begin nothing new. An idle connection closes within the window.</summary>
     internal abstract void BeginDrain(int windowMs);
 

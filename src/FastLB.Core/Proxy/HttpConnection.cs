@@ -87,6 +87,12 @@ public sealed class HttpConnection : ClientConnection
         Loop.Receive(this);
     }
 
+    public override void OnMoved(in MoveResult result)
+    {
+        Invariant.That(_exchange is not null, "only what belongs to a request is moved");
+        _exchange.OnTunnelMoved(result);
+    }
+
     public override void OnReceived(LoopBuffer? buffer, int result)
     {
         if (_exchange is { IsTunnel: true } tunnel)

@@ -42,14 +42,14 @@ internal sealed partial class HttpExchange
         AfterRelay();
     }
 
-    public override void OnMoved(in MoveResult result)
+    internal void OnTunnelMoved(in MoveResult result)
     {
         Invariant.That(_phase == Phase.Tunnel, "only a tunnel is moved");
         _relay!.OnClientMoved(result);
         AfterRelay();
     }
 
-    internal override void OnUpstreamMoved(in MoveResult result)
+    public void OnUpstreamMoved(in MoveResult result)
     {
         Invariant.That(_phase == Phase.Tunnel, "only a tunnel is moved");
         _relay!.OnUpstreamMoved(result);

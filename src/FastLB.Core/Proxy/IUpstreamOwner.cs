@@ -20,5 +20,8 @@ public interface IUpstreamOwner
     /// <summary>See <see cref="Peer.OnSent"/>.</summary>
     void OnUpstreamSent(int result);
 
+    /// <summary>See <see cref="Peer.OnMoved"/>: the connection to the worker was the source.</summary>
+    void OnUpstreamMoved(in MoveResult result);
+
     void OnUpstreamTimer();
 }

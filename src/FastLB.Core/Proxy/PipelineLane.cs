@@ -134,6 +134,8 @@ internal sealed class PipelineLane(HttpPipeline pipeline, ProxyLoop proxy) : IUp
 
     public void OnUpstreamConnected(int result) => Invariant.That(false, "a lane's connection was open before");
 
+    public void OnUpstreamMoved(in MoveResult result) => Invariant.That(false, "nothing is moved from a lane");
+
     public void OnUpstreamReceived(LoopBuffer? buffer, int result)
     {
         if (result <= 0)

@@ -144,7 +144,7 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
         AfterRelay();
     }
 
-    internal override void OnUpstreamMoved(in MoveResult result)
+    public void OnUpstreamMoved(in MoveResult result)
     {
         _relay!.OnUpstreamMoved(result);
         AfterRelay();

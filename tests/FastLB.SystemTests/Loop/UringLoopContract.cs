@@ -7,16 +7,12 @@ namespace FastLB.SystemTests.Loop;
 /// <summary>The loop on io_uring keeps the contract, with TCP sockets.</summary>
 public sealed class UringLoopContract : LoopContract
 {
-    protected override bool Moves => false;
-
     protected override LoopBench Open(BufferPool buffers) => new KernelLoopBench(Uring.Open(buffers), unix: false);
 }
 
 /// <summary>The same with unix sockets.</summary>
 public sealed class UringUnixLoopContract : LoopContract
 {
-    protected override bool Moves => false;
-
     protected override LoopBench Open(BufferPool buffers) => new KernelLoopBench(Uring.Open(buffers), unix: true);
 }
 
@@ -26,8 +22,6 @@ public sealed class UringUnixLoopContract : LoopContract
 /// </summary>
 public sealed class TinyUringLoopContract : LoopContract
 {
-    protected override bool Moves => false;
-
     protected override LoopBench Open(BufferPool buffers) => new KernelLoopBench(
         Uring.Open(buffers, new UringSizes(Submissions: 4, Completions: 4, SmallBuffers: 2, LargeBuffers: 1, Descriptors: 64)), unix: false);
 }
