@@ -11,8 +11,8 @@ namespace FastLB.Linux;
 public sealed unsafe partial class UringLoop
 {
     /// <summary>
-    /// What one slow peer may hold before its receive is cancelled. The kernel fills up to 32 more (MULTISHOT_MAX_RETRY) before it
-    /// looks at that.
+    /// What one slow peer may hold before its receive is cancelled. Until the kernel sees that it may fill what lies in the ring of small
+    /// buffers, so a peer never holds more than one ring and this; the next receives of such a peer are single ones.
     /// </summary>
     private const int HeldLimit = 4;
 

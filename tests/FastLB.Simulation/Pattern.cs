@@ -4,11 +4,11 @@ namespace FastLB.Simulation;
 /// The content of every simulated body: each byte is a function of whose it is and where it stands, so a byte that went to
 /// the wrong peer, twice, or out of order is found where it arrives.
 /// </summary>
-internal static class Pattern
+public static class Pattern
 {
-    internal const int Request = 1;
-    internal const int Response = 2;
-    internal const int Tunnel = 3;
+    public const int Request = 1;
+    public const int Response = 2;
+    public const int Tunnel = 3;
 
     internal static byte At(int identity, int kind, long offset)
     {
@@ -16,7 +16,7 @@ internal static class Pattern
         return (byte)((mixed ^ (mixed >> 29)) >> 24);
     }
 
-    internal static byte[] Make(int identity, int kind, int length, long from = 0)
+    public static byte[] Make(int identity, int kind, int length, long from = 0)
     {
         var bytes = new byte[length];
         for (var i = 0; i < length; i++)
@@ -27,7 +27,7 @@ internal static class Pattern
         return bytes;
     }
 
-    internal static void Check(ReadOnlySpan<byte> bytes, int identity, int kind, long from, string where)
+    public static void Check(ReadOnlySpan<byte> bytes, int identity, int kind, long from, string where)
     {
         for (var i = 0; i < bytes.Length; i++)
         {

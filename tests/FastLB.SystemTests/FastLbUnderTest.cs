@@ -15,6 +15,9 @@ internal sealed class FastLbUnderTest : IAsyncDisposable
     {
     }
 
+    /// <summary>The engine of the configurations that name none; see <see cref="Program.TestsOfAnEngine"/>.</summary>
+    public static string Engine { get; set; } = "auto";
+
     public RunningProgram Program { get; private set; } = null!;
 
     /// <summary>The first listener's port.</summary>
@@ -37,6 +40,11 @@ internal sealed class FastLbUnderTest : IAsyncDisposable
             .Replace("LISTEN", $"127.0.0.1:{FreePort()}", StringComparison.Ordinal)
             .Replace("DEMO", $"[dotnet, {Repository.FastLbAssembly}, demo-worker]", StringComparison.Ordinal);
         var file = Path.Combine(fastlb._directory.FullName, "fastlb.yaml");
+        if (!yaml.Contains("engine:", StringComparison.Ordinal))
+        {
+            yaml = $"engine: {Engine}\n{yaml}";
+        }
+
         await File.WriteAllTextAsync(file, yaml);
         fastlb.Program = RunningProgram.Start(
             wrapper?[0] ?? "dotnet", [.. wrapper is null ? [] : (string[])[.. wrapper[1..], "dotnet"], Repository.FastLbAssembly, "run", "-c", file], directory: directory);

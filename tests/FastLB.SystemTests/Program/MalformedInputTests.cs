@@ -3,7 +3,7 @@ using System.Text;
 namespace FastLB.SystemTests.Program;
 
 /// <summary>What hostile or broken clients send over a real socket: each gets its status, and no worker hears of it.</summary>
-public sealed class MalformedInputTests(DemoFleet demo) : IClassFixture<DemoFleet>
+public abstract class MalformedInputTests(DemoFleet demo)
 {
     public static TheoryData<string, string, int> Malformed => new()
     {

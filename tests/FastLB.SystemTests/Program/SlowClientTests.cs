@@ -3,7 +3,7 @@ using System.Text;
 namespace FastLB.SystemTests.Program;
 
 /// <summary>Slow is not silent: what a client takes shows only in the kernel's queues, which the simulator has no part in.</summary>
-public sealed class SlowClientTests
+public abstract class SlowClientTests(string engine) : TestsOfAnEngine(engine)
 {
     private const int Length = 10_000_000;
 

@@ -3,7 +3,7 @@ using System.Net.Sockets;
 namespace FastLB.SystemTests.Program;
 
 /// <summary>A TCP listener before servers of the test's own, which do with the bytes what the claim needs.</summary>
-public sealed class TcpTests
+public abstract class TcpTests(string engine) : TestsOfAnEngine(engine)
 {
     [Fact]
     public async Task Bytes_go_both_ways_and_each_direction_ends_on_its_own()

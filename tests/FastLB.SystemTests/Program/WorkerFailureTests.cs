@@ -4,7 +4,7 @@ using System.Text;
 namespace FastLB.SystemTests.Program;
 
 /// <summary>What workers do wrong, over real sockets: each fault gets its answer, and none goes to the wrong client or looks whole.</summary>
-public sealed class WorkerFailureTests
+public abstract class WorkerFailureTests(string engine) : TestsOfAnEngine(engine)
 {
     [Theory]
     [InlineData("two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab")]

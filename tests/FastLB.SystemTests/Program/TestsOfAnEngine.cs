@@ -1,0 +1,42 @@
+namespace FastLB.SystemTests.Program;
+
+/// <summary>
+/// The tests of the whole program run once on each engine: on epoll, and on what <c>engine: auto</c> chooses, which is io_uring wherever the
+/// kernel allows it (<see cref="EngineTests"/> says which it was). Tests do not run side by side, so one static setting does.
+/// </summary>
+public abstract class TestsOfAnEngine
+{
+    protected TestsOfAnEngine(string engine) => FastLbUnderTest.Engine = engine;
+}
+
+public sealed class DemoFleetOnEpoll() : DemoFleet("epoll");
+
+public sealed class DemoFleetOnAuto() : DemoFleet("auto");
+
+public sealed class DrainOnEpollTests() : DrainTests("epoll");
+
+public sealed class DrainOnAutoTests() : DrainTests("auto");
+
+public sealed class SlowClientOnEpollTests() : SlowClientTests("epoll");
+
+public sealed class SlowClientOnAutoTests() : SlowClientTests("auto");
+
+public sealed class TcpOnEpollTests() : TcpTests("epoll");
+
+public sealed class TcpOnAutoTests() : TcpTests("auto");
+
+public sealed class WorkerFailureOnEpollTests() : WorkerFailureTests("epoll");
+
+public sealed class WorkerFailureOnAutoTests() : WorkerFailureTests("auto");
+
+public sealed class FleetUnderLoadOnEpollTests() : FleetUnderLoadTests("epoll");
+
+public sealed class FleetUnderLoadOnAutoTests() : FleetUnderLoadTests("auto");
+
+public sealed class DataPathOnEpollTests(DemoFleetOnEpoll demo) : DataPathTests(demo), IClassFixture<DemoFleetOnEpoll>;
+
+public sealed class DataPathOnAutoTests(DemoFleetOnAuto demo) : DataPathTests(demo), IClassFixture<DemoFleetOnAuto>;
+
+public sealed class MalformedInputOnEpollTests(DemoFleetOnEpoll demo) : MalformedInputTests(demo), IClassFixture<DemoFleetOnEpoll>;
+
+public sealed class MalformedInputOnAutoTests(DemoFleetOnAuto demo) : MalformedInputTests(demo), IClassFixture<DemoFleetOnAuto>;
