@@ -13,7 +13,7 @@ public class UringLoopTests
     {
         using var scene = new Scene(new UringSizes());
         var (remote, peer) = scene.Connect();
-        const int Length = 3_000_000;
+        const int Length = 30_000_000;
         var sent = Pattern.Make(1, Pattern.Tunnel, Length);
         peer.Receive();
 
