@@ -14,6 +14,7 @@ public class PickBenchmarks
     private readonly Strategy _roundRobin = new RoundRobin();
     private readonly Strategy _twoChoices = new TwoChoices();
     private Worker[] _workers = [];
+    private long _now;
 
     [Params(2, 64)]
     public int Workers
@@ -30,7 +31,7 @@ public class PickBenchmarks
 
     private long Pick(Strategy strategy)
     {
-        var worker = _workers[strategy.Pick(_workers, _random)];
+        var worker = _workers[strategy.Pick(_workers, _random, 0, _now++ >> 6)];
         worker.Begin(0);
         worker.End(0, failed: false);
         return worker.Slot;

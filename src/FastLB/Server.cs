@@ -97,7 +97,7 @@ public sealed partial class Server : IAsyncDisposable
             TimeProvider.System);
         if (settings.Runs.Count > 0)
         {
-            _fleet.Start();
+            StartFleet();
         }
     }
 
@@ -241,6 +241,18 @@ public sealed partial class Server : IAsyncDisposable
             }
 
             _sockets.Add((listener, sockets!));
+        }
+    }
+
+    private void StartFleet()
+    {
+        try
+        {
+            _fleet.Start();
+        }
+        catch (IOException problem)
+        {
+            throw new ServerStartException(problem.Message);
         }
     }
 

@@ -11,7 +11,7 @@ public sealed class RoundRobin : Strategy
     private uint _next;
     private bool _started;
 
-    public override int Pick(ReadOnlySpan<Worker> workers, RandomSource random)
+    public override int Pick(ReadOnlySpan<Worker> workers, RandomSource random, int loop, long nowMs)
     {
         if (!_started)
         {

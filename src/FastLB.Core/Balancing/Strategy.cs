@@ -3,10 +3,14 @@ using FastLB.Core.Loop;
 namespace FastLB.Core.Balancing;
 
 /// <summary>Chooses one of the workers that take requests. Each loop has its own instance, so implementations need no locks.</summary>
-public abstract class Strategy
+public abstract class Strategy : OwnCacheLines
 {
     /// <summary>An index into <paramref name="workers"/>, which is never empty. Must be allocation-free.</summary>
-    public abstract int Pick(ReadOnlySpan<Worker> workers, RandomSource random);
+    /// <param name="workers">Those that may be chosen.</param>
+    /// <param name="random">The loop's.</param>
+    /// <param name="loop">The loop's number.</param>
+    /// <param name="nowMs">The loop's clock.</param>
+    public abstract int Pick(ReadOnlySpan<Worker> workers, RandomSource random, int loop, long nowMs);
 
     public static Strategy Create(StrategyKind kind) => kind switch
     {

@@ -9,7 +9,7 @@ namespace FastLB.Core.Balancing;
 /// </summary>
 public sealed class TwoChoices : Strategy
 {
-    public override int Pick(ReadOnlySpan<Worker> workers, RandomSource random)
+    public override int Pick(ReadOnlySpan<Worker> workers, RandomSource random, int loop, long nowMs)
     {
         if (workers.Length == 1)
         {
@@ -24,6 +24,6 @@ public sealed class TwoChoices : Strategy
         }
 
         // The order of the two is random already, so a tie needs no third draw.
-        return workers[second].InFlight < workers[first].InFlight ? second : first;
+        return workers[second].InFlightSeenBy(loop, nowMs) < workers[first].InFlightSeenBy(loop, nowMs) ? second : first;
     }
 }

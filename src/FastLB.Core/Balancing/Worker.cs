@@ -15,6 +15,8 @@ public sealed class Worker
     private const int InFlightCell = 0;
     private const int RequestsCell = 1;
     private const int FailuresCell = 2;
+    private const int InFlightElsewhereCell = 3;
+    private const int LookedElsewhereCell = 4;
 
     private readonly long[] _cells;
     private readonly int _loops;
@@ -33,6 +35,10 @@ public sealed class Worker
 
         // One stride ahead of the first cell keeps the array's header out of the first loop's lines.
         _cells = new long[(loops + 1) * Stride];
+        for (var loop = 0; loop < loops; loop++)
+        {
+            _cells[CellOf(loop) + LookedElsewhereCell] = long.MinValue;
+        }
     }
 
     public string PoolName { get; }
@@ -58,6 +64,23 @@ public sealed class Worker
 
     /// <summary>Of those, the ones that this worker failed: no connection, no answer, or a broken one.</summary>
     public long Failures => Sum(FailuresCell);
+
+    /// <summary>
+    /// In flight as loop <paramref name="loop"/> sees it when it chooses: its own at this moment, and those of the other loops as they were
+    /// at its first look in this millisecond. Looking anew for each request would fetch as many cache lines as there are loops
+    /// from the cores that have just written them. Only that loop calls it.
+    /// </summary>
+    public long InFlightSeenBy(int loop, long nowMs)
+    {
+        var cell = CellOf(loop);
+        if (_loops > 1 && _cells[cell + LookedElsewhereCell] != nowMs)
+        {
+            _cells[cell + LookedElsewhereCell] = nowMs;
+            _cells[cell + InFlightElsewhereCell] = Sum(InFlightCell) - _cells[cell + InFlightCell];
+        }
+
+        return _cells[cell + InFlightCell] + _cells[cell + InFlightElsewhereCell];
+    }
 
     /// <summary>A loop begins a request here. Only loop <paramref name="loop"/> calls it with its own number.</summary>
     public void Begin(int loop)

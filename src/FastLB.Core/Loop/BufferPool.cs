@@ -93,7 +93,7 @@ public sealed class BufferPool
         _ => _small,
     };
 
-    private sealed class SizeClass(BufferPool owner, int capacity, int limit)
+    private sealed class SizeClass(BufferPool owner, int capacity, int limit) : OwnCacheLines
     {
         private LoopBuffer? _free;
         private int _created;

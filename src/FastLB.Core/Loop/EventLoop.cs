@@ -14,7 +14,7 @@ namespace FastLB.Core.Loop;
 /// </list>
 /// All members but <see cref="Post"/> belong to the loop's own thread.
 /// </summary>
-public abstract class EventLoop
+public abstract class EventLoop : OwnCacheLines
 {
     private readonly PostQueue _posted = new();
 

@@ -6,7 +6,7 @@ namespace FastLB.Core.Loop;
 /// A loop's random numbers: xoshiro256** (Blackman and Vigna, 2018), seeded through splitmix64. Fast and reproducible from
 /// its seed, and therefore not for secrets. One thread owns it.
 /// </summary>
-public sealed class RandomSource
+public sealed class RandomSource : OwnCacheLines
 {
     private ulong _s0;
     private ulong _s1;

@@ -12,7 +12,7 @@ namespace FastLB.Core.Loop;
 /// </para>
 /// One loop owns it; nothing here is safe from other threads.
 /// </summary>
-public sealed class TimerWheel
+public sealed class TimerWheel : OwnCacheLines
 {
     private const int Levels = 5;
     private const int SlotBits = 6;

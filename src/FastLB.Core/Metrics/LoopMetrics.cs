@@ -4,7 +4,7 @@ namespace FastLB.Core.Metrics;
 /// What one loop counts. Only the loop writes; any thread may read. The fields are aligned longs, so a read is
 /// never torn, but two of them need not be of the same moment.
 /// </summary>
-public sealed class LoopMetrics
+public sealed class LoopMetrics : OwnCacheLines
 {
     private readonly long[] _outcomes = new long[Outcomes.Count];
     private readonly long[] _responsesByClass = new long[6];

@@ -9,7 +9,7 @@ namespace FastLB.Core.Proxy;
 /// One loop's part of a pool: its connections to each worker, its strategy, its retry budget, and the requests that wait for a
 /// worker. Looks at the pool's snapshot before each choice, so a worker that left is never chosen.
 /// </summary>
-public sealed class LoopPool
+public sealed class LoopPool : OwnCacheLines
 {
     private readonly ProxyLoop _proxy;
     private readonly Strategy _strategy;
@@ -69,7 +69,7 @@ public sealed class LoopPool
             return null;
         }
 
-        var index = _strategy.Pick(ready, _proxy.Loop.Random);
+        var index = _strategy.Pick(ready, _proxy.Loop.Random, _proxy.Loop.Index, now);
         var choice = _upstreams[index];
         return !choice.IsOut(now) && !ReferenceEquals(choice.Worker, tried) ? choice : PickAmongTheRest(now, tried) ?? choice;
     }
@@ -149,7 +149,7 @@ public sealed class LoopPool
             return null;
         }
 
-        var chosen = _candidates[_strategy.Pick(_candidates.AsSpan(0, count), _proxy.Loop.Random)];
+        var chosen = _candidates[_strategy.Pick(_candidates.AsSpan(0, count), _proxy.Loop.Random, _proxy.Loop.Index, now)];
         return _upstreams[Array.IndexOf(_seen.Ready, chosen)];
     }
 

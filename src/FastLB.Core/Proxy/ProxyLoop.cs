@@ -10,7 +10,7 @@ namespace FastLB.Core.Proxy;
 /// rewritten, its metrics, and the objects of closed connections, which serve again. Only the loop's thread comes here,
 /// except where a member says otherwise.
 /// </summary>
-public sealed class ProxyLoop
+public sealed class ProxyLoop : OwnCacheLines
 {
     /// <summary>How many objects of each kind are kept for the next ones: about 3 MB if a burst has left all of them.</summary>
     private const int MaxFree = 4_096;

@@ -6,7 +6,7 @@ namespace FastLB.Core.Proxy;
 /// Requests of one loop that wait until their pool has a worker: first in, first out, bounded, linked through the connections
 /// themselves so that one whose client left is taken out at once. One loop owns it.
 /// </summary>
-public sealed class RequestQueue
+public sealed class RequestQueue : OwnCacheLines
 {
     private const int MaxLength = 1024;
 

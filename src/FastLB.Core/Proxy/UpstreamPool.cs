@@ -8,7 +8,7 @@ namespace FastLB.Core.Proxy;
 /// One loop's connections to one worker. Idle ones are lent last in, first out, so that a burst's surplus grows old and
 /// goes. A failed connect takes the worker out of this loop's rotation for a short time that doubles with each failure.
 /// </summary>
-public sealed class UpstreamPool
+public sealed class UpstreamPool : OwnCacheLines
 {
     /// <summary>Below Node's keep-alive time of 5 s, so that we let go first.</summary>
     public const int DefaultIdleMs = 4_000;

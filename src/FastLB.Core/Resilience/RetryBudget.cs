@@ -5,7 +5,7 @@ namespace FastLB.Core.Resilience;
 /// Linkerd's retry budget). Each request deposits a fifth of a retry; a floor of ten retries per second
 /// lets a quiet service retry as well. One loop owns it.
 /// </summary>
-public sealed class RetryBudget(long nowMs)
+public sealed class RetryBudget(long nowMs) : OwnCacheLines
 {
     private const int MilliPerRequest = 200;
     private const int FloorPerSecond = 10;

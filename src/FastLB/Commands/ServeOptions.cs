@@ -28,6 +28,7 @@ internal sealed class ServeOptions
         "Where status and metrics are served; 'none' switches it off.",
         DefaultAdmin);
     private readonly Option<string> _instances;
+    private readonly Option<string> _transport;
     private readonly Option<string> _strategy = Text(
         "--strategy",
         "name",
@@ -38,11 +39,6 @@ internal sealed class ServeOptions
         "format",
         "The log on stderr: text or json.",
         "text");
-    private readonly Option<string> _transport = Text(
-        "--transport",
-        "kind",
-        "What PORT is for the workers: tcp (a port) or unix (the path of a socket; less CPU).",
-        "tcp");
     private readonly Option<string> _loops = Text(
         "--loops",
         "number",
@@ -70,8 +66,13 @@ internal sealed class ServeOptions
             "number",
             $"Processes: 1 to {RunReader.MaxInstances}, or max for one per core.",
             isDemo ? "cores, at least 2" : "max");
+        _transport = Text(
+            "--transport",
+            "kind",
+            "What PORT is for the workers: tcp (a port) or unix (the path of a socket; less CPU).",
+            isDemo ? "unix" : "tcp");
         Option[] options = isDemo
-            ? [_listen, _admin, _instances, _strategy, _sticky, _logFormat]
+            ? [_listen, _admin, _instances, _strategy, _sticky, _transport, _logFormat]
             : [_listen, _admin, _instances, _strategy, _sticky, _transport, _directory, _loops, _engine, _logFormat];
         foreach (var option in options)
         {

@@ -60,6 +60,9 @@ public sealed class CommandLineTests : IDisposable
         var run = Assert.Single(plan.Settings!.Runs);
         Assert.Equal(Math.Max(2, Configuration.RunReader.InstancesForMax), run.Instances);
         Assert.Equal("demo-worker", run.Command[^1]);
+        Assert.Equal(WorkerTransport.Unix, run.Transport);
+        Assert.Equal(WorkerTransport.Tcp, Assert.Single(Planned("demo", "--transport", "tcp").Settings!.Runs).Transport);
+        Assert.Equal(WorkerTransport.Tcp, Assert.Single(Planned("run", "--", "node").Settings!.Runs).Transport);
         Assert.True(File.Exists(run.Command[^2]), $"{run.Command[^2]} is there");
         var banner = DemoCommand.Banner(plan.Settings);
         Assert.Contains("curl -s http://127.0.0.1:8000/", banner, StringComparison.Ordinal);

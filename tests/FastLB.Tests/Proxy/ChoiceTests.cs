@@ -88,7 +88,7 @@ public class ChoiceTests
         var counts = new int[7];
         for (var i = 0; i < 7_000; i++)
         {
-            counts[strategy.Pick(workers, random)]++;
+            counts[strategy.Pick(workers, random, 0, 0)]++;
         }
 
         Assert.All(counts, c => Assert.Equal(1_000, c));
@@ -103,7 +103,7 @@ public class ChoiceTests
         var counts = new int[5];
         for (var i = 0; i < 10_000; i++)
         {
-            counts[strategy.Pick(workers, random)]++;
+            counts[strategy.Pick(workers, random, 0, 0)]++;
         }
 
         Assert.All(counts, c => Assert.InRange(c, 1_800, 2_200));
@@ -112,17 +112,17 @@ public class ChoiceTests
         workers[2].Begin(0);
         for (var i = 0; i < 1_000; i++)
         {
-            Assert.NotEqual(2, strategy.Pick(workers, random));
+            Assert.NotEqual(2, strategy.Pick(workers, random, 0, 0));
         }
 
         // What is in flight stays level when nothing ends.
         for (var i = 0; i < 5_000; i++)
         {
-            workers[strategy.Pick(workers, random)].Begin(0);
+            workers[strategy.Pick(workers, random, 0, 0)].Begin(0);
         }
 
         Assert.InRange(workers.Max(w => w.InFlight) - workers.Min(w => w.InFlight), 0, 5);
-        Assert.Equal(0, strategy.Pick(workers.AsSpan(0, 1), random));
+        Assert.Equal(0, strategy.Pick(workers.AsSpan(0, 1), random, 0, 0));
     }
 
     [Fact]

@@ -1,0 +1,35 @@
+using FastLB.Core.Loop;
+
+namespace FastLB.Microbenchmarks;
+
+/// <summary>A loop without a kernel: it has a clock, timers and chance, and no connection ever comes.</summary>
+internal sealed class IdleLoop(int index) : EventLoop(index, new BufferPool(), (ulong)index, 1)
+{
+    public override string EngineName => "none";
+
+    /// <summary>A turn in which nothing happened but time.</summary>
+    public void Turn(int milliseconds)
+    {
+        NowMs += milliseconds;
+        Timers.Advance(NowMs);
+        RunPosted();
+    }
+
+    public override void Listen(Listener listener, int socket) => throw new NotSupportedException();
+
+    public override void StopListening(Listener listener) => throw new NotSupportedException();
+
+    public override void Connect(Peer peer, Endpoint endpoint) => throw new NotSupportedException();
+
+    public override void Receive(Peer peer) => throw new NotSupportedException();
+
+    public override void Send(Peer peer, LoopBuffer buffer, int start, int end) => throw new NotSupportedException();
+
+    public override void ShutdownSend(Peer peer) => throw new NotSupportedException();
+
+    public override void Close(Peer peer, bool reset = false) => throw new NotSupportedException();
+
+    protected override void Wake()
+    {
+    }
+}
