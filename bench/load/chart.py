@@ -33,7 +33,7 @@ def svg(results, caption):
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
         f'aria-label="{html.escape(caption)}">',
         f"<style>{STYLE}</style>",
-        f'<text class="title" x="{MARGIN}" y="24">FastLB by the better of nginx and HAProxy: shorter is better</text>',
+        f'<text class="title" x="{MARGIN}" y="24">What FastLB costs as a share of the better of nginx and HAProxy: shorter is better</text>',
         f'<text class="small" x="{MARGIN}" y="42">{html.escape(caption)}</text>',
     ]
     for ratio in (0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5):

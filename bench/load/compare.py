@@ -23,7 +23,7 @@ from origin import Origin
 from proxies import Contestant, FastLb, Proxy
 from workloads import all_workloads
 
-CAPTION = "Ratios of CPU time (of latency added, of memory) on one core of one machine; medians of interleaved rounds"
+CAPTION = "CPU time (in the last two rows median latency added, and memory); one core of one machine, medians of interleaved rounds"
 
 
 class Bench:

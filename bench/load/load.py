@@ -3,6 +3,7 @@
 import functools
 import json
 import pathlib
+import re
 import socket
 import subprocess
 import tempfile
@@ -32,6 +33,13 @@ def wrk(port, seconds, connections, path="/", depth=1, headers=()):
     if figures["failed"] > 0 or figures["requests"] == 0:
         raise BenchmarkError(f"{figures['failed']} requests failed and {figures['requests']} were answered:\n{report}")
     return Load(figures["requests"], figures["bytes"], figures["seconds"])
+
+
+def ab(port, requests, connections):
+    """A new connection for each of so many HTTP/1.0 requests. Raises when one failed or an answer had another length."""
+    report = _checked(machine.pinned(machine.LOAD_CORE, ["ab", "-q", "-n", requests, "-c", connections, f"http://127.0.0.1:{port}/"]))
+    if not re.search(r"Failed requests:\s+0\n", report) or "Non-2xx" in report:
+        raise BenchmarkError(f"ab saw failures:\n{report}")
 
 
 def fixed_rate(port, rate, seconds, connections):

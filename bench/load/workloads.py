@@ -15,7 +15,9 @@ from proxies import COOKIE, Contestant, Proxy
 
 PEER_WARM_UP_SECONDS = 1  # There is nothing to compile in nginx and HAProxy; their connections have to be open.
 SETTLING_SECONDS = 0.5
-IDLE_CONNECTIONS, FEW_CONNECTIONS = 8000, 200
+IDLE_CONNECTIONS, FEW_CONNECTIONS, WARM_UP_CONNECTIONS = 8000, 200, 64
+CLOSE = ("Connection: close",)
+AB_REQUESTS = 2000
 FIXED_RATE_PER_SECOND, FIXED_RATE_CONNECTIONS = 5000, 64
 
 SPLICING = "HAProxy splices (`option splice-response`, pipes of 256 KB); nginx has the buffers that were fastest for it of several tried."
@@ -47,9 +49,9 @@ class Workload:
     note: str = ""
     is_absolute = False
 
-    def _warm(self, bench, proxy, connections=64):
-        is_fastlb = proxy.contestant.program == "fastlb"
-        load.wrk(proxy.port, bench.warm_up_seconds if is_fastlb else min(PEER_WARM_UP_SECONDS, bench.warm_up_seconds), connections)
+    @staticmethod
+    def _warm_up_seconds(bench, proxy):
+        return bench.warm_up_seconds if proxy.contestant.program == "fastlb" else min(PEER_WARM_UP_SECONDS, bench.warm_up_seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +72,7 @@ class ClosedLoop(Workload):
             headers = {proxy: self._headers_for(proxy) for proxy in proxies}
             for proxy in proxies:
                 self._check_answer(proxy)
-                is_fastlb = proxy.contestant.program == "fastlb"
-                self._load(proxy, headers, bench.warm_up_seconds if is_fastlb else min(PEER_WARM_UP_SECONDS, bench.warm_up_seconds))
+                self._load(proxy, headers, self._warm_up_seconds(bench, proxy))
                 self._observe(bench, proxy, headers, result)
             for number in range(bench.rounds):
                 for proxy in proxies[number % len(proxies):] + proxies[: number % len(proxies)]:
@@ -91,6 +92,9 @@ class ClosedLoop(Workload):
         return (*self.headers, f"Cookie: {cookie.split(';')[0]}" if cookie else f"Cookie: {COOKIE}=visitor")
 
     def _check_answer(self, proxy):
+        """What one client gets byte by byte, and that ab, which speaks HTTP/1.0, gets an answer of the right length each time."""
+        if self.headers == CLOSE:
+            load.ab(proxy.port, AB_REQUESTS, self.connections)
         body, _ = proxy.get(self.path)
         if body != Origin.body(self.path):
             raise BenchmarkError(f"{proxy.contestant.name} answered a body of {len(body)} bytes that is not the origin's")
@@ -145,7 +149,7 @@ class FixedRate(Workload):
             for contestant in (direct, *self.contestants):
                 proxies.append(bench.proxy(contestant))
             for proxy in proxies:
-                self._warm(bench, proxy)
+                load.wrk(proxy.port, self._warm_up_seconds(bench, proxy), FIXED_RATE_CONNECTIONS)
                 load.fixed_rate(proxy.port, FIXED_RATE_PER_SECOND, 1, FIXED_RATE_CONNECTIONS)
             for _ in range(bench.rounds):
                 direct_p50 = None
@@ -193,11 +197,12 @@ class IdleMemory(Workload):
         return result
 
     def _measure(self, bench, contestant):
-        small = self._warm_memory(bench, dataclasses.replace(contestant, capacity=FEW_CONNECTIONS)) if contestant.is_peer else None
+        small = None
+        if contestant.is_peer:
+            with bench.proxy(dataclasses.replace(contestant, capacity=FEW_CONNECTIONS)) as proxy:
+                small = self._warm_memory(bench, proxy)
         with bench.proxy(contestant) as proxy:
-            self._warm(bench, proxy)
-            time.sleep(SETTLING_SECONDS)
-            before = accounting.memory_of(proxy.pid)
+            before = self._warm_memory(bench, proxy)
             connections = load.idle_connections(proxy.port, IDLE_CONNECTIONS, Origin.body("/"))
             try:
                 time.sleep(SETTLING_SECONDS)
@@ -216,11 +221,13 @@ class IdleMemory(Workload):
             "resident MB after": after.resident / 1e6,
         }
 
-    def _warm_memory(self, bench, contestant):
-        with bench.proxy(contestant) as proxy:
-            self._warm(bench, proxy)
-            time.sleep(SETTLING_SECONDS)
-            return accounting.memory_of(proxy.pid)
+    def _warm_memory(self, bench, proxy):
+        """Accepting is warmed, too: compiling it anew while connections are counted would be counted with them."""
+        seconds = self._warm_up_seconds(bench, proxy)
+        load.wrk(proxy.port, seconds, WARM_UP_CONNECTIONS)
+        load.wrk(proxy.port, seconds, WARM_UP_CONNECTIONS, headers=CLOSE)
+        time.sleep(SETTLING_SECONDS)
+        return accounting.memory_of(proxy.pid)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -268,13 +275,13 @@ def all_workloads(engines, default_engine, accelerations):
         ClosedLoop(
             "sticky-64", "sticky cookie, 64 connections", CPU_PER_REQUEST, 0.82, fastlb(sticky=True) + peers(sticky=True),
             note=f"FastLB verifies a signed cookie, HAProxy has `cookie insert`; nginx 1.22 can only hash a cookie (`hash $cookie_{COOKIE}`) that somebody else sets."),
-        ClosedLoop("new-connections", "a new connection per request", CPU_PER_REQUEST, 0.80, everybody, headers=("Connection: close",)),
+        ClosedLoop("new-connections", "a new connection per request", CPU_PER_REQUEST, 0.80, everybody, headers=CLOSE),
         ClosedLoop("pipelined-16", "pipelined, 16 deep", CPU_PER_REQUEST, 0.50, everybody, depth=16),
         ClosedLoop("body-100k", "100 KB bodies", CPU_PER_GB, 0.85, fastlb() + peers(bodies="medium"), path="/medium", connections=32, note=SPLICING),
         ClosedLoop("body-10m", "10 MB bodies", CPU_PER_GB, 0.90, fastlb() + peers(bodies="large"), path="/large", connections=8, note=SPLICING),
         *_tcp_rows(engines, default_engine, accelerations, peers(protocol="tcp")),
-        FixedRate("fixed-rate", f"fixed {FIXED_RATE_PER_SECOND:,} requests/s, {FIXED_RATE_CONNECTIONS} connections", "p50 added us", 0.85, everybody),
-        IdleMemory("idle-memory", f"{IDLE_CONNECTIONS:,} idle keep-alive connections", "user memory B per connection", 0.60, everybody),
+        FixedRate("fixed-rate", f"latency at a fixed {FIXED_RATE_PER_SECOND:,} requests/s", "p50 added us", 0.85, everybody),
+        IdleMemory("idle-memory", f"memory of {IDLE_CONNECTIONS:,} idle connections", "user memory B per connection", 0.60, everybody),
         Start("start", "start to first answer", "ms to first answer", 150, everybody),
     ]
     return {row.name: row for row in rows}

@@ -13,6 +13,20 @@ public sealed class NeedsToolsFactAttribute : FactAttribute
         }
     }
 
+    /// <summary>How many processors the test needs; with fewer it is skipped.</summary>
+    public int Cores
+    {
+        get;
+        init
+        {
+            field = value;
+            if (Environment.ProcessorCount < value)
+            {
+                Skip ??= $"needs {value} cores, and there are {Environment.ProcessorCount}";
+            }
+        }
+    }
+
     private static bool IsInstalled(string tool) => (Environment.GetEnvironmentVariable("PATH") ?? "")
         .Split(':', StringSplitOptions.RemoveEmptyEntries)
         .Any(directory => File.Exists(Path.Combine(directory, tool)));
