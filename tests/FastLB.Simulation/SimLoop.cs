@@ -54,6 +54,9 @@ internal sealed partial class SimLoop(SimNetwork network, BufferPool buffers, ul
 
     internal bool WasWoken => _woken;
 
+    /// <summary>How many sends were begun.</summary>
+    internal int Sends { get; private set; }
+
     internal void RunTurn()
     {
         _woken = false;
@@ -121,6 +124,7 @@ internal sealed partial class SimLoop(SimNetwork network, BufferPool buffers, ul
         Invariant.That(!peer.IsSending, "one send is outstanding per peer");
         Invariant.That(start >= 0 && start < end && end <= buffer.Memory.Length, "a send has bytes and stays in its buffer");
         var descriptor = DescriptorOf(peer);
+        Sends++;
         Invariant.That(descriptor.Socket is not null, "only a connected peer sends");
         Invariant.That((peer.State.Flags & PeerFlags.SendSideShut) == 0, "nothing is sent behind the end of a stream");
         peer.State.Flags |= PeerFlags.SendOutstanding;

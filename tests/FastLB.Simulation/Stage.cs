@@ -21,7 +21,7 @@ internal sealed class Stage
 
     internal Stage(
         Timeouts? timeouts = null, BufferPool? buffers = null, StickySettings? sticky = null, int workers = 1, NetworkMood? mood = null,
-        string? path = null, string[]? hosts = null)
+        string? path = null, string[]? hosts = null, int pipelineDepth = 16)
     {
         Network = new SimNetwork(new RandomSource(1), mood ?? new NetworkMood(), e => FateOf(e), (e, socket) => _accepted.Enqueue(new StageSocket(socket, e)))
         {
@@ -34,6 +34,7 @@ internal sealed class Stage
             Strategy = StrategyKind.RoundRobin,
             Sticky = sticky,
             Timeouts = timeouts ?? Timeouts.Default,
+            PipelineDepth = pipelineDepth,
         };
         Pool = new Pool(settings, 0);
         Workers = [.. Enumerable.Range(0, workers).Select(slot => MakeWorker(slot, 1))];
