@@ -310,6 +310,24 @@ public sealed class MovingScenarioTests
         }
     }
 
+    [Fact]
+    public void A_client_that_sends_its_body_slowly_lives_while_it_is_moved()
+    {
+        var stage = Moving();
+        var client = stage.Client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n");
+        stage.NextAtWorker();
+        client.Say(Text(0, Worth));
+        stage.Settle();
+        for (var i = 0; i < 10; i++)
+        {
+            stage.Pass(s_timeouts.BodyMs - 500);
+            client.Say(Text(0, 10));
+            stage.Settle();
+        }
+
+        Assert.Equal((0, 1), (stage.Outcomes, stage.Loop.MovesBegun));
+    }
+
     [Theory]
     [InlineData("client ends", Outcome.ClientAborted)]
     [InlineData("client breaks", Outcome.ClientAborted)]
