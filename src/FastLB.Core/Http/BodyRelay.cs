@@ -61,6 +61,29 @@ public struct BodyRelay
     /// <summary>True when a body that ended with the connection still needs its last chunk sent.</summary>
     public readonly bool NeedsLastChunk => _kind == BodyKind.UntilClose && _sendsChunks;
 
+    /// <summary>
+    /// How many of the bytes that come next belong to this body and go on as they are: what is left of a body with a length,
+    /// <see cref="long.MaxValue"/> for one that ends with the connection, 0 where framing has to be read or written.
+    /// </summary>
+    public readonly long Movable => _kind switch
+    {
+        BodyKind.Length => _remaining,
+        BodyKind.UntilClose when !_sendsChunks && !IsComplete => long.MaxValue,
+        _ => 0,
+    };
+
+    /// <summary>So many of its bytes went on without coming by here.</summary>
+    public void NoteMoved(long count)
+    {
+        Invariant.That(count >= 0 && count <= Movable, "no more is moved than belongs to the body");
+        Transferred += count;
+        if (_kind == BodyKind.Length)
+        {
+            _remaining -= count;
+            IsComplete = _remaining == 0;
+        }
+    }
+
     /// <summary>Takes what belongs to the body from the received bytes and leaves behind, in the same buffer, what is to be sent.</summary>
     public RelayResult Take(LoopBuffer buffer, int start, int end, out Refusal refusal)
     {

@@ -67,6 +67,9 @@ public sealed class HttpConnection : ClientConnection
     /// <summary>True once the client has ended its sending direction.</summary>
     internal bool HasEnded { get; private set; }
 
+    /// <summary>True when the last receive brought so much that moving what follows would have paid.</summary>
+    internal bool BringsMuch { get; set; }
+
     internal void Open(HttpListener listener)
     {
         Invariant.That(_phase == Phase.Closed && Received.IsEmpty && _exchange is null, "an object starts clean");
@@ -87,12 +90,6 @@ public sealed class HttpConnection : ClientConnection
         Loop.Receive(this);
     }
 
-    public override void OnMoved(in MoveResult result)
-    {
-        Invariant.That(_exchange is not null, "only what belongs to a request is moved");
-        _exchange.OnTunnelMoved(result);
-    }
-
     public override void OnReceived(LoopBuffer? buffer, int result)
     {
         if (_exchange is { IsTunnel: true } tunnel)
@@ -108,6 +105,7 @@ public sealed class HttpConnection : ClientConnection
         }
 
         Proxy.Metrics.BytesFromClients += result;
+        BringsMuch = result >= Loop.WorthMovingBytes;
         if (_phase == Phase.Lingering)
         {
             Linger(buffer!, result);
@@ -225,6 +223,27 @@ public sealed class HttpConnection : ClientConnection
 
         Invariant.That(_pipeline is not null, "only who answers sends to the client");
         _pipeline.OnClientSent(result);
+    }
+
+    public override void OnMoved(in MoveResult result)
+    {
+        Invariant.That(_exchange is not null, "what is moved is the body of a request");
+        if (_exchange.IsTunnel)
+        {
+            _exchange.OnTunnelMoved(result);
+            return;
+        }
+
+        Proxy.Metrics.BytesFromClients += result.Bytes;
+        _exchange.NoteRequestMoved(result.Bytes);
+        if (result.End is MoveEnd.SourceEnded or MoveEnd.SourceFailed)
+        {
+            OnEnded(result.Error);
+        }
+        else
+        {
+            _exchange.OnRequestMoved(result);
+        }
     }
 
     public override void OnTimer()
@@ -412,6 +431,7 @@ public sealed class HttpConnection : ClientConnection
         _seen = 0;
         _headTimed = false;
         HasEnded = false;
+        BringsMuch = false;
         Proxy.Recycle(this);
     }
 

@@ -30,6 +30,7 @@ internal sealed partial class HttpExchange
             return;
         }
 
+        _answerBringsMuch = result >= Loop.WorthMovingBytes;
         if (_answerStarted)
         {
             // The head has its limit as a whole; only afterwards is it silence that counts.
@@ -45,7 +46,7 @@ internal sealed partial class HttpExchange
         {
             if (_answer.IsEmpty)
             {
-                if (!_upstream.IsReceiving)
+                if (!_upstream.IsReceiving && !TryMoveAnswer())
                 {
                     Loop.Receive(_upstream);
                 }

@@ -45,7 +45,10 @@ internal sealed partial class HttpExchange
                 _pool!.Queue.Remove(_client!);
                 Answer(ErrorResponses.NoWorker, Outcome.NoWorker, close: false);
                 break;
-            case Phase.Exchanging when !_client!.IsSending && IsAwaitingBody:
+            case Phase.Exchanging when HasRequestMoved():
+                Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
+                break;
+            case Phase.Exchanging when !IsClientHoldingAnswer && IsAwaitingBody:
                 if (_answerStarted)
                 {
                     _client!.Abort(Outcome.ClientTimeout);
@@ -55,11 +58,11 @@ internal sealed partial class HttpExchange
                 DropUpstream(failed: false);
                 Answer(ErrorResponses.BodyTimeout, Outcome.ClientTimeout, close: true);
                 break;
-            case Phase.Exchanging or Phase.Answering when _client!.IsSending && Loop.SendProgress(_client!) != _clientSendSeen:
+            case Phase.Exchanging or Phase.Answering when IsClientHoldingAnswer && Loop.SendProgress(_client!) != _clientSendSeen:
                 _clientSendSeen = Loop.SendProgress(_client!);
                 Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
                 break;
-            case Phase.Exchanging when _client!.IsSending:
+            case Phase.Exchanging when IsClientHoldingAnswer:
             case Phase.Answering:
                 _client!.Abort(Outcome.ClientTimeout);
                 break;
@@ -74,7 +77,8 @@ internal sealed partial class HttpExchange
     /// True when the next thing to happen is that the client sends more of its body. While it waits for a 100 it is the worker's turn.
     /// </summary>
     private bool IsAwaitingBody =>
-        !_requestBody.IsComplete && !_expectsContinue && _client!.Received.IsEmpty && _upstream is { IsSending: false } && !_upstreamSendBroken;
+        !_requestBody.IsComplete && !_expectsContinue && _client!.Received.IsEmpty && _upstream is not null && !_upstreamSendBroken
+        && (!_upstream.IsSending || (_client.IsMoving && !Loop.IsMoveAwaitingTarget(_client)));
 
     public void OnUpstreamTimer()
     {
@@ -83,7 +87,7 @@ internal sealed partial class HttpExchange
             _upstreamPool!.NoteConnectFailure();
             RetryOrAnswer(ErrorResponses.ConnectTimeout, Outcome.ConnectTimeout);
         }
-        else if (IsAwaitingBody || _client!.IsSending || (_upstream!.IsSending && Loop.SendProgress(_upstream) != _upstreamSendSeen))
+        else if (IsAwaitingBody || IsClientHoldingAnswer || HasAnswerMoved() || (_upstream!.IsSending && Loop.SendProgress(_upstream) != _upstreamSendSeen))
         {
             // The worker cannot go on before the client does, whose own timer runs, or it is taking the request slowly.
             _upstreamSendSeen = Loop.SendProgress(_upstream!);

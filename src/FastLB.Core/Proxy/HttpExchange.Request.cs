@@ -301,7 +301,11 @@ internal sealed partial class HttpExchange
                 }
 
                 Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
-                _client!.WatchClient();
+                if (!TryMoveRequest())
+                {
+                    _client!.WatchClient();
+                }
+
                 return;
             }
 

@@ -44,15 +44,7 @@ internal sealed partial class HttpExchange
 
     internal void OnTunnelMoved(in MoveResult result)
     {
-        Invariant.That(_phase == Phase.Tunnel, "only a tunnel is moved");
         _relay!.OnClientMoved(result);
-        AfterRelay();
-    }
-
-    public void OnUpstreamMoved(in MoveResult result)
-    {
-        Invariant.That(_phase == Phase.Tunnel, "only a tunnel is moved");
-        _relay!.OnUpstreamMoved(result);
         AfterRelay();
     }
 

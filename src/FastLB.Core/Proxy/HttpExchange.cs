@@ -8,7 +8,7 @@ namespace FastLB.Core.Proxy;
 /// <summary>
 /// One request and its answer: everything that a connection needs only while it is busy. It is rented when a head is complete (or
 /// refused) and given back when the answer is out. Its steps are those that <see cref="HttpConnection"/> counts: .Request.cs
-/// has 3 to 6, .Answer.cs 7 and 8, this file 9. What goes wrong on the way is told in .Failures.cs, the balancer's own answers
+/// has 3 to 6, .Answer.cs 7 and 8, .Moving.cs how large bodies go, this file 9. What goes wrong on the way is told in .Failures.cs, the balancer's own answers
 /// stand in .OwnAnswer.cs, and what follows a 101 in .Tunnel.cs.
 /// <para>
 /// A call that ends the exchange (<see cref="FinishRequest"/>, an abort) may begin the connection's next one in the same object, so
@@ -241,6 +241,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         _answerStarted = false;
         _informationalSent = false;
         _lastChunkDue = false;
+        _answerBringsMuch = false;
         _closeAfter = false;
         _dueAnswer = null;
         _staleRetried = false;

@@ -20,7 +20,7 @@ public interface IUpstreamOwner
     /// <summary>See <see cref="Peer.OnSent"/>.</summary>
     void OnUpstreamSent(int result);
 
-    /// <summary>See <see cref="Peer.OnMoved"/>: the connection to the worker was the source.</summary>
+    /// <summary>See <see cref="Peer.OnMoved"/>: a move from the worker to the client ended.</summary>
     void OnUpstreamMoved(in MoveResult result);
 
     void OnUpstreamTimer();

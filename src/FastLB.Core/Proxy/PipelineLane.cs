@@ -134,8 +134,6 @@ internal sealed class PipelineLane(HttpPipeline pipeline, ProxyLoop proxy) : IUp
 
     public void OnUpstreamConnected(int result) => Invariant.That(false, "a lane's connection was open before");
 
-    public void OnUpstreamMoved(in MoveResult result) => Invariant.That(false, "nothing is moved from a lane");
-
     public void OnUpstreamReceived(LoopBuffer? buffer, int result)
     {
         if (result <= 0)
@@ -166,6 +164,8 @@ internal sealed class PipelineLane(HttpPipeline pipeline, ProxyLoop proxy) : IUp
         IsSendBroken = true;
         _sentEnd = Upstream!.SendPosition;
     }
+
+    public void OnUpstreamMoved(in MoveResult result) => Invariant.That(false, "an answer is moved only in its turn, and its exchange has the connection then");
 
     public void OnUpstreamTimer() => pipeline.OnLaneTimer(this);
 

@@ -27,7 +27,7 @@ public enum RelayState : byte
 public sealed class Relay
 {
     /// <summary>Bytes after which a move ends and the next one begins, so that they are counted while a long stream runs.</summary>
-    private const long BytesPerMove = 16 * 1024 * 1024;
+    internal const long BytesPerMove = 16 * 1024 * 1024;
 
     private readonly EventLoop _loop;
     private readonly LoopMetrics _metrics;

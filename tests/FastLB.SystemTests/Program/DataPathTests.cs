@@ -117,7 +117,10 @@ public abstract class DataPathTests(DemoFleet demo)
         await client.Get("/bytes/10000000");
         var before = demo.FastLb.ResidentKilobytes();
 
+        var moved = await MovedBytes();
         var down = await Download(client, length);
+        var movedDown = await MovedBytes() - moved;
+        Assert.True(movedDown > length / 2, $"only {movedDown} bytes on their way down were moved by the kernel");
         using var worker = await RawClient.Connect(await WorkerEndpoint());
         Assert.Equal(await Download(worker, length), down);
 
@@ -138,9 +141,15 @@ public abstract class DataPathTests(DemoFleet demo)
         }
 
         Assert.Equal(Convert.ToHexString(sent.GetHashAndReset()), Convert.ToHexString(hash.GetHashAndReset()));
+
+        // Its answer is in chunks, which are copied, so what was moved went up.
+        var movedUp = await MovedBytes() - moved - movedDown;
+        Assert.True(movedUp > length / 10, $"only {movedUp} bytes on their way up were moved by the kernel");
         var grown = demo.FastLb.ResidentKilobytes() - before;
         Assert.True(grown < 32 * 1024, $"resident memory grew by {grown} KB");
     }
+
+    private async Task<long> MovedBytes() => (long)(await demo.FastLb.Status())["totals"]!["bytesMoved"]!;
 
     [Fact]
     public async Task Nine_thousand_idle_connections_are_kept_and_answered()
