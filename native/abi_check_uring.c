@@ -26,6 +26,8 @@ int main(void)
     VALUE("SetupClamp", IORING_SETUP_CLAMP);
     VALUE("SetupDisabled", IORING_SETUP_R_DISABLED);
     VALUE("SetupSubmitAll", IORING_SETUP_SUBMIT_ALL);
+    VALUE("SetupTaskrunFlag", IORING_SETUP_TASKRUN_FLAG);
+    VALUE("SubmissionTaskrun", IORING_SQ_TASKRUN);
     VALUE("SetupSingleIssuer", IORING_SETUP_SINGLE_ISSUER);
     VALUE("SetupDeferTaskrun", IORING_SETUP_DEFER_TASKRUN);
     VALUE("FeatureSingleMmap", IORING_FEAT_SINGLE_MMAP);

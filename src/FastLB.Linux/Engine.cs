@@ -30,7 +30,7 @@ public sealed class Engine
     /// <summary>False with the obstacle, as a part of a sentence, when io_uring cannot be used here.</summary>
     public static bool TryUring(string reason, out Engine? engine, out string obstacle)
     {
-        var result = UringLoop.TryOpen(0, new BufferPool(), 1, out var loop, out var step);
+        var result = UringLoop.TryOpen(0, new BufferPool(), 1, default, out var loop, out var step);
         loop?.Dispose();
         engine = result == 0 ? new Engine(usesUring: true, reason) : null;
         obstacle = result == 0 ? "" : Describe(result, step);
@@ -39,15 +39,15 @@ public sealed class Engine
 
     /// <summary>A loop on this engine.</summary>
     /// <exception cref="InvalidOperationException">io_uring was there at the probe and refuses one more ring.</exception>
-    public KernelLoop Open(int index, BufferPool buffers)
+    public KernelLoop Open(int index, BufferPool buffers, SpinPolicy spin = default)
     {
         var seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
         if (!_usesUring)
         {
-            return new EpollLoop(index, buffers, seed);
+            return new EpollLoop(index, buffers, seed) { Spin = spin };
         }
 
-        var result = UringLoop.TryOpen(index, buffers, seed, out var loop, out var step);
+        var result = UringLoop.TryOpen(index, buffers, seed, spin, out var loop, out var step);
         return loop ?? throw new InvalidOperationException($"loop {index} cannot be opened on io_uring: {Describe(result, step)}");
     }
 

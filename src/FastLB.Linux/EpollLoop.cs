@@ -28,6 +28,7 @@ public sealed unsafe partial class EpollLoop : KernelLoop
     private readonly byte* _events;
     private Peer?[] _peers = new Peer?[1024];
     private uint[] _generations = new uint[1024];
+    private int _spunEvents;
     private bool _disposed;
 
     public EpollLoop(int index, BufferPool buffers, ulong seed)
@@ -49,7 +50,18 @@ public sealed unsafe partial class EpollLoop : KernelLoop
     public override void RunTurn(int maxWaitMs = -1)
     {
         // 1. Sleep until something happens.
-        var count = Libc.EpollWait(_epoll, _events, EventsPerTurn, WaitTime(maxWaitMs));
+        var waitMs = WaitTime(maxWaitMs);
+        _spunEvents = 0;
+        if (waitMs != 0)
+        {
+            waitMs = SpinBeforeSleep(waitMs);
+        }
+
+        var count = _spunEvents > 0 ? _spunEvents : Libc.EpollWait(_epoll, _events, EventsPerTurn, waitMs);
+        if (waitMs != 0 || _spunEvents > 0)
+        {
+            NotePause();
+        }
 
         // 2. One clock for the whole turn.
         NowMs = MonotonicMs();
@@ -150,6 +162,9 @@ public sealed unsafe partial class EpollLoop : KernelLoop
         Libc.Close(_epoll);
         NativeMemory.Free(_events);
     }
+
+    /// <summary>What is found stays in the array for the turn.</summary>
+    private protected override bool HasEvent() => (_spunEvents = Math.Max(0, Libc.EpollWait(_epoll, _events, EventsPerTurn, 0))) > 0;
 
     protected override void Wake()
     {

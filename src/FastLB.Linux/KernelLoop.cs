@@ -7,8 +7,14 @@ namespace FastLB.Linux;
 /// <summary>A loop on one of the kernel's interfaces, as its thread and the status page see it.</summary>
 public abstract partial class KernelLoop : EventLoop, IDisposable
 {
+    private SpinPolicy _spin;
+    private long _pauseBegan;
+
     private protected KernelLoop(int index, BufferPool buffers, ulong seed, int pipeLimit)
         : base(index, buffers, seed, MonotonicMs()) => _pipes = new Pipes(pipeLimit);
+
+    /// <summary>Whether the loop spins before it sleeps; set before its thread starts.</summary>
+    public SpinPolicy Spin { get => _spin; init => _spin = value; }
 
     /// <summary>Peers that are attached now.</summary>
     public int OpenPeers { get; private protected set; }
@@ -21,6 +27,44 @@ public abstract partial class KernelLoop : EventLoop, IDisposable
 
     /// <summary>Closes everything that is still open. On the loop's own thread, or when that has ended.</summary>
     public abstract void Dispose();
+
+    /// <summary>
+    /// Spins, if that is wanted, until something has happened or the time is over, and answers how long to sleep after that: 0 when there
+    /// is something to do. What the loop has submitted must be with the kernel.
+    /// </summary>
+    private protected int SpinBeforeSleep(int waitMs)
+    {
+        _pauseBegan = Stopwatch.GetTimestamp();
+        if (!_spin.ShouldSpin)
+        {
+            return waitMs;
+        }
+
+        var end = _pauseBegan + (_spin.LimitNs * Stopwatch.Frequency / 1_000_000_000);
+        do
+        {
+            if (HasEvent() || HasPosted)
+            {
+                return 0;
+            }
+
+            Thread.SpinWait(8);
+        }
+        while (Stopwatch.GetTimestamp() < end);
+        return waitMs;
+    }
+
+    /// <summary>After the sleep, or instead of it.</summary>
+    private protected void NotePause()
+    {
+        if (_spin.LimitNs > 0)
+        {
+            _spin.NotePause((Stopwatch.GetTimestamp() - _pauseBegan) * (1_000_000_000 / Stopwatch.Frequency));
+        }
+    }
+
+    /// <summary>Whether the kernel has something for the loop. Asked while it spins.</summary>
+    private protected abstract bool HasEvent();
 
     private protected static long MonotonicMs() => Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1000);
 

@@ -17,7 +17,7 @@ internal sealed unsafe class Ring : IDisposable
     private const uint NeededFeatures = UringAbi.FeatureSingleMmap | UringAbi.FeatureNoDrop;
 
     private const uint SetupFlags = UringAbi.SetupCqSize | UringAbi.SetupClamp | UringAbi.SetupSubmitAll | UringAbi.SetupDisabled
-        | UringAbi.SetupSingleIssuer | UringAbi.SetupDeferTaskrun | UringAbi.SetupNoSqArray;
+        | UringAbi.SetupSingleIssuer | UringAbi.SetupDeferTaskrun | UringAbi.SetupTaskrunFlag | UringAbi.SetupNoSqArray;
 
     private readonly int _descriptor;
     private readonly byte* _rings;
@@ -169,8 +169,9 @@ internal sealed unsafe class Ring : IDisposable
         return true;
     }
 
-    /// <summary>True while the kernel keeps completions for which the queue had no room.</summary>
-    internal bool HasOverflow => (Volatile.Read(ref *_submissionFlags) & UringAbi.SubmissionOverflow) != 0;
+    /// <summary>True when an enter would find something to do or to take; read from shared memory, without a call.</summary>
+    internal bool HasWork => HasCompletion
+        || (Volatile.Read(ref *_submissionFlags) & (UringAbi.SubmissionTaskrun | UringAbi.SubmissionOverflow)) != 0;
 
     [SuppressMessage("Usage", "CA1816", Justification = "There is no finalizer: a loop is closed by its thread.")]
     public void Dispose()

@@ -26,6 +26,7 @@ internal static class UringAbi
     internal const uint SetupClamp = 1 << 4;
     internal const uint SetupDisabled = 1 << 6;
     internal const uint SetupSubmitAll = 1 << 7;
+    internal const uint SetupTaskrunFlag = 1 << 9;
     internal const uint SetupSingleIssuer = 1 << 12;
     internal const uint SetupDeferTaskrun = 1 << 13;
 
@@ -58,6 +59,7 @@ internal static class UringAbi
     internal const uint CompletionHasMore = 1 << 1;
     internal const int CompletionBufferShift = 16;
     internal const uint SubmissionOverflow = 1 << 1;
+    internal const uint SubmissionTaskrun = 1 << 2;
 
     internal const ushort PollFirst = 1 << 0;
     internal const ushort ReceiveMultishot = 1 << 1;

@@ -63,10 +63,11 @@ public sealed unsafe partial class UringLoop : KernelLoop
     public override string EngineName => "io_uring";
 
     /// <summary>Opens a loop. 0, or -errno with the step that failed, and nothing is left behind.</summary>
-    public static int TryOpen(int index, BufferPool buffers, ulong seed, out UringLoop? loop, out string step) =>
-        TryOpen(index, buffers, seed, new UringSizes(), out loop, out step);
+    public static int TryOpen(int index, BufferPool buffers, ulong seed, SpinPolicy spin, out UringLoop? loop, out string step) =>
+        TryOpen(index, buffers, seed, spin, new UringSizes(), out loop, out step);
 
-    internal static int TryOpen(int index, BufferPool buffers, ulong seed, UringSizes sizes, out UringLoop? loop, out string step)
+    internal static int TryOpen(
+        int index, BufferPool buffers, ulong seed, SpinPolicy spin, UringSizes sizes, out UringLoop? loop, out string step)
     {
         loop = null;
         step = "io_uring_setup";
@@ -101,7 +102,7 @@ public sealed unsafe partial class UringLoop : KernelLoop
             return wake;
         }
 
-        var made = new UringLoop(index, buffers, seed, ring, limit, wake);
+        var made = new UringLoop(index, buffers, seed, ring, limit, wake) { Spin = spin };
         step = "the rings of receive buffers";
         result = ReceiveBuffers.TryRegister(ring, buffers, large: false, sizes.SmallBuffers, 0, out made._smallBuffers);
         if (result >= 0)
@@ -126,7 +127,21 @@ public sealed unsafe partial class UringLoop : KernelLoop
 
         // 1. Submit, and sleep until something happens.
         var waitMs = WaitTime(maxWaitMs);
-        Enter(waitMs == 0 ? 0u : 1u, waitMs);
+        if (waitMs != 0 && Spin.ShouldSpin)
+        {
+            Enter(0, 0);
+            waitMs = _ring.HasCompletion ? 0 : WaitTime(maxWaitMs);
+        }
+
+        if (waitMs != 0)
+        {
+            Enter((waitMs = SpinBeforeSleep(waitMs)) == 0 ? 0u : 1u, waitMs);
+            NotePause();
+        }
+        else
+        {
+            Enter(0, 0);
+        }
 
         // 2. One clock for the whole turn.
         NowMs = MonotonicMs();
@@ -191,6 +206,8 @@ public sealed unsafe partial class UringLoop : KernelLoop
         Libc.Unmap(_addresses, _addressLength);
         Libc.Close(_wake);
     }
+
+    private protected override bool HasEvent() => _ring.HasWork;
 
     protected override void Wake()
     {

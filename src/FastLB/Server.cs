@@ -63,7 +63,7 @@ public sealed partial class Server : IAsyncDisposable
         _proxies = new ProxyLoop[loopCount];
         for (var i = 0; i < loopCount; i++)
         {
-            var loop = _engine.Open(i, new BufferPool());
+            var loop = _engine.Open(i, new BufferPool(), settings.Spin);
             _proxies[i] = new ProxyLoop(loop, _pools, cookies);
 
             // Two loops on one core would only take turns; loops beyond the cores move freely.

@@ -21,6 +21,9 @@ public sealed record Settings
 {
     public EngineChoice Engine { get; init; } = EngineChoice.Auto;
 
+    /// <summary>Whether loops spin before they sleep.</summary>
+    public SpinPolicy Spin { get; init; }
+
     /// <summary>How many loops; 0: one per core that this process may use.</summary>
     public int Loops { get; init; }
 

@@ -1,4 +1,5 @@
 using FastLB.Core;
+using FastLB.Core.Loop;
 using FastLB.Core.Proxy;
 using FastLB.Fleet;
 
@@ -15,7 +16,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
     public const int MaxListeners = 256;
     public const int MaxPools = 256;
 
-    private static readonly string[] Keys = ["engine", "loops", "admin", "timeouts", "limits", "listeners", "pools"];
+    private static readonly string[] Keys = ["engine", "loops", "spin", "admin", "timeouts", "limits", "listeners", "pools"];
 
     /// <summary>The settings; only to be used when no mistake was noted. Null when there is nothing to read at all.</summary>
     public Settings? Read(YamlNode root)
@@ -35,6 +36,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         return new Settings
         {
             Engine = top.Choice("engine", ("auto", EngineChoice.Auto), ("io-uring", EngineChoice.IoUring), ("epoll", EngineChoice.Epoll)) ?? EngineChoice.Auto,
+            Spin = ReadSpin(top),
             Loops = top.Number("loops", 1, MaxLoops, "auto") ?? 0,
             AdminBind = admin?.Endpoint,
             DrainMs = timeouts.DrainMs,
@@ -42,6 +44,21 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
             Pools = [.. pools.Select(p => p.Settings)],
             Runs = [.. pools.Select(p => p.Run).OfType<RunSettings>()],
         };
+    }
+
+    private SpinPolicy ReadSpin(Section top)
+    {
+        if (top.Text("spin", SpinText.Expected) is not { } text)
+        {
+            return default;
+        }
+
+        if (!SpinText.TryParse(text.Text, out var spin, out var problem))
+        {
+            mistakes.Error(text, $"spin: {problem}");
+        }
+
+        return spin;
     }
 
     private PlacedEndpoint? ReadAdmin(Section top)

@@ -15,3 +15,10 @@ public sealed class EpollUnixLoopContract : LoopContract
 {
     protected override LoopBench Open(BufferPool buffers) => new KernelLoopBench(new EpollLoop(0, buffers, 1), unix: true);
 }
+
+/// <summary>The same while the loop spins before it sleeps, by turns.</summary>
+public sealed class SpinningEpollLoopContract : LoopContract
+{
+    protected override LoopBench Open(BufferPool buffers) =>
+        new KernelLoopBench(new EpollLoop(0, buffers, 1) { Spin = new SpinPolicy(100, isAdaptive: true) }, unix: false);
+}

@@ -47,6 +47,8 @@ public class UringAbiTests
         ["SetupClamp"] = UringAbi.SetupClamp,
         ["SetupDisabled"] = UringAbi.SetupDisabled,
         ["SetupSubmitAll"] = UringAbi.SetupSubmitAll,
+        ["SetupTaskrunFlag"] = UringAbi.SetupTaskrunFlag,
+        ["SubmissionTaskrun"] = UringAbi.SubmissionTaskrun,
         ["SetupSingleIssuer"] = UringAbi.SetupSingleIssuer,
         ["SetupDeferTaskrun"] = UringAbi.SetupDeferTaskrun,
         ["FeatureSingleMmap"] = UringAbi.FeatureSingleMmap,

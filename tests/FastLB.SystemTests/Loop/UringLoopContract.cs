@@ -26,17 +26,24 @@ public sealed class TinyUringLoopContract : LoopContract
         Uring.Open(buffers, new UringSizes(Submissions: 4, Completions: 4, SmallBuffers: 2, LargeBuffers: 1, Descriptors: 64)), unix: false);
 }
 
+/// <summary>The same while the loop spins before it sleeps.</summary>
+public sealed class SpinningUringLoopContract : LoopContract
+{
+    protected override LoopBench Open(BufferPool buffers) =>
+        new KernelLoopBench(Uring.Open(buffers, spin: new SpinPolicy(100, isAdaptive: false)), unix: false);
+}
+
 internal static class Uring
 {
     /// <summary>A loop on io_uring; where that cannot be used the contract is seen to be kept by epoll once more.</summary>
-    internal static KernelLoop Open(BufferPool buffers, UringSizes? sizes = null)
+    internal static KernelLoop Open(BufferPool buffers, UringSizes? sizes = null, SpinPolicy spin = default)
     {
         if (!Engine.TryUring("", out _, out _))
         {
-            return new EpollLoop(0, buffers, 1);
+            return new EpollLoop(0, buffers, 1) { Spin = spin };
         }
 
-        var result = UringLoop.TryOpen(0, buffers, 1, sizes ?? new UringSizes(), out var loop, out var step);
+        var result = UringLoop.TryOpen(0, buffers, 1, spin, sizes ?? new UringSizes(), out var loop, out var step);
         Assert.True(result == 0, $"{step}: {result}");
         return loop!;
     }

@@ -16,6 +16,17 @@ public sealed class ConfigurationFileTests : IDisposable
 
     public void Dispose() => Directory.Delete(_directory, recursive: true);
 
+    [Theory]
+    [InlineData("0us", 0, false)]
+    [InlineData("75us", 75_000, true)]
+    [InlineData("adaptive", 50_000, false)]
+    public void Spinning_is_a_time_or_adaptive(string spin, long limitNs, bool atOnce)
+    {
+        var settings = ConfigurationSample.Read(
+            $"spin: {spin}\nlisteners: [{{ bind: 127.0.0.1:8000, pool: app }}]\npools: {{ app: {{ workers: [127.0.0.1:9] }} }}\n").Settings!;
+        Assert.Equal((limitNs, atOnce), (settings.Spin.LimitNs, settings.Spin.ShouldSpin));
+    }
+
     [Fact]
     public void A_file_with_every_key_is_read_into_settings()
     {
@@ -87,6 +98,7 @@ public sealed class ConfigurationFileTests : IDisposable
         Assert.Empty(result.Errors);
         var settings = result.Settings!;
         Assert.Equal((EngineChoice.Auto, 0, null), (settings.Engine, settings.Loops, settings.AdminBind));
+        Assert.False(settings.Spin.ShouldSpin);
         Assert.Equal(Timeouts.Default, settings.Listeners[0].Timeouts);
         Assert.Equal(HttpLimits.Default, settings.Listeners[0].Limits);
         Assert.Equal(RunReader.InstancesForMax, settings.Runs[0].Instances);
@@ -183,7 +195,7 @@ public sealed class ConfigurationFileTests : IDisposable
     public void A_file_of_another_kind_is_told_what_it_needs()
     {
         Assert.Equal(
-            ["fastlb.yaml:1:1: the configuration: expected keys (engine, loops, admin, timeouts, limits, listeners, pools), found 'hello'"],
+            ["fastlb.yaml:1:1: the configuration: expected keys (engine, loops, spin, admin, timeouts, limits, listeners, pools), found 'hello'"],
             ConfigurationSample.Read("hello").Errors.Select(e => e.ToString()));
         Assert.Equal(
             [

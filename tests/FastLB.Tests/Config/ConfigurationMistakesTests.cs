@@ -14,6 +14,10 @@ public class ConfigurationMistakesTests
         "fastlb.yaml:1:1: unknown key 'engines' in the configuration; did you mean 'engine'?")]
     [InlineData("engine: epoll", "engine:",
         "fastlb.yaml:1:8: engine: expected auto or io-uring or epoll, found nothing")]
+    [InlineData("engine: epoll", "spin: 50ms",
+        "fastlb.yaml:1:7: spin: '50ms' is neither; write adaptive or a time like 50us")]
+    [InlineData("engine: epoll", "spin: 2000us",
+        "fastlb.yaml:1:7: spin: '2000us' is out of range; 0us to 1000us are allowed")]
     [InlineData("loops: 2", "loops: 0",
         "fastlb.yaml:2:8: loops: expected auto or a number from 1 to 256, found '0'")]
     [InlineData("loops: 2", "loops: 257",
@@ -247,7 +251,7 @@ public class ConfigurationMistakesTests
     [InlineData("loops: 2", "loops: [[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]",
         "fastlb.yaml:2:23: this is nested deeper than 16 levels")]
     [InlineData("loops: 2", "<<: 3",
-        "fastlb.yaml:2:1: unknown key '<<' in the configuration; known are engine, loops, admin, timeouts, limits, listeners, pools")]
+        "fastlb.yaml:2:1: unknown key '<<' in the configuration; known are engine, loops, spin, admin, timeouts, limits, listeners, pools")]
     [InlineData("loops: 2", " loops: 2",
         "fastlb.yaml:2:7: this is not YAML: while scanning a plain scalar value, found invalid mapping; is this line indented like its neighbours, or does a text with a colon need quotes?")]
     [InlineData("  body: 20s", "   body: 20s",
