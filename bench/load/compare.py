@@ -1,7 +1,7 @@
 """FastLB beside nginx and HAProxy on one machine: every row that FastLB is held to, in one interleaved run.
 
 Each workload starts its proxies anew, warms them up, and then runs all of them in turn in every round, so that whatever else the
-machine does hits all of them. An answer that is wrong ends the run: a fast proxy that answers nonsense is not fast.
+machine does hits all of them. A wrong answer ends its workload and fails the run: a fast proxy that answers nonsense is not fast.
 """
 
 import argparse
@@ -52,7 +52,8 @@ class Bench:
     def default_engine(self):
         with self.proxy(Contestant("fastlb", "fastlb")) as proxy:
             status = proxy.status()
-            return status["engine"], f"FastLB {status['version']}, `engine: auto` is {status['engine']} here ({status['engineReason']})"
+            engine = status["engine"].replace("_", "-")  # As the configuration names it.
+            return engine, f"FastLB {status['version']}, `engine: auto` is {engine} here ({status['engineReason']})"
 
     def available(self, contestants, left_out):
         """Those in which this FastLB starts and answers; why it does not goes to left_out."""
@@ -85,16 +86,20 @@ def main():
         chosen = options.workloads or list(rows)
         if unknown := set(chosen) - set(rows):
             raise BenchmarkError(f"there is no workload {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
-        results = []
+        results, failures = [], []
         for name in chosen:
             print(f"{datetime.datetime.now():%H:%M:%S} {name}", file=sys.stderr, flush=True)
-            results.append(with_twin(rows[name], options.twin).run(bench))
+            try:
+                results.append(with_twin(rows[name], options.twin).run(bench))
+            except BenchmarkError as error:
+                failures.append(f"{name}: {error}")
 
     how = f"{'the assembly' if bench.fastlb.path.suffix == '.dll' else 'the published file'} `{options.fastlb}`"
     command = f"bench/load/run.sh {shlex.join(sys.argv[1:])}".strip()
-    write(results, options, command, [f"{fastlb_line}; {how}"], left_out)
-    if found := list(report.allocations(results)):
-        raise BenchmarkError(f"FastLB allocated memory per request: {'; '.join(found)}")
+    write(report.Report(results, failures, left_out, options, command, [f"{fastlb_line}; {how}"]), options.write)
+    failures += (f"allocated per request: {line}" for line in report.allocations(results))
+    if failures:
+        raise BenchmarkError("; ".join(failures))
 
 
 def with_twin(workload, wanted):
@@ -107,16 +112,16 @@ def with_twin(workload, wanted):
     return dataclasses.replace(workload, contestants=workload.contestants + twins)
 
 
-def write(results, options, command, fastlb_lines, left_out):
-    if not options.write:
-        print(report.markdown(results, options, command, fastlb_lines, left_out))
+def write(findings, into_repository):
+    if not into_repository:
+        print(report.markdown(findings))
         return
     base = f"{datetime.date.today()}-{machine.commit()}"
     folder = machine.ROOT / "perf-results"
-    picture = chart.svg(results, CAPTION)
+    picture = chart.svg(findings.results, CAPTION)
     (folder / f"{base}.svg").write_text(picture)
     (machine.ROOT / "docs" / "speed.svg").write_text(picture)
-    text = report.markdown(results, options, command, fastlb_lines, left_out, f"{base}.svg")
+    text = report.markdown(findings, f"{base}.svg")
     (folder / f"{base}.md").write_text(text)
     print(text)
     print(f"written to perf-results/{base}.md, its chart beside it and to docs/speed.svg", file=sys.stderr)

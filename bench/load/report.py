@@ -13,6 +13,17 @@ ALLOCATED_NOISE_BYTES = 0.5
 DISTURBED_PERCENT = 5
 
 
+class Report(typing.NamedTuple):
+    """Everything that is reported."""
+
+    results: list
+    failures: list  # Workloads that could not be measured or believed, and why.
+    left_out: list  # What this FastLB does not have here, in its own words.
+    options: object
+    command: str
+    fastlb: list  # Lines about the FastLB that was measured.
+
+
 class Verdict(typing.NamedTuple):
     """A workload in one line: FastLB's default setting beside the better of the two peers."""
 
@@ -64,14 +75,15 @@ def allocations(results):
                 yield f"{result.workload.name}, {contestant.name}: {least:.2f} B per request"
 
 
-def markdown(results, options, command, fastlb_lines, left_out, chart_name=None):
+def markdown(report, chart_name=None):
+    results, options = report.results, report.options
     dirty = " with uncommitted changes" if machine.is_dirty() else ""
     lines = [
         f"# FastLB beside nginx and HAProxy, {datetime.date.today()}, commit {machine.commit()}{dirty}",
         "",
-        f"Command: `{command}`",
+        f"Command: `{report.command}`",
         "",
-        *(f"- {line}" for line in [*machine.description(), *fastlb_lines]),
+        *(f"- {line}" for line in [*machine.description(), *report.fastlb]),
         "",
         f"The proxy alone on core {machine.PROXY_CORE}; load and origin (nginx) on core {machine.LOAD_CORE}. {options.rounds} interleaved rounds of "
         f"{options.seconds} s; medians, lowest to highest in brackets. CPU is user and system time of all of a proxy's threads and ksoftirqd "
@@ -82,8 +94,10 @@ def markdown(results, options, command, fastlb_lines, left_out, chart_name=None)
     if chart_name:
         lines += [f"![ratios to the better peer]({chart_name})", ""]
     lines += _summary(results)
-    if left_out:
-        lines += ["Not measured, because this FastLB does not have it here:", "", *(f"- {line}" for line in left_out), ""]
+    if report.failures:
+        lines += ["**Failed:**", "", *(f"- {line}" for line in report.failures), ""]
+    if report.left_out:
+        lines += ["Not measured, because this FastLB does not have it here:", "", *(f"- {line}" for line in report.left_out), ""]
     lines += _allocation_lines(results)
     for result in results:
         lines += _section(result)
