@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using FastLB.Core.Loop;
 
 namespace FastLB.Linux;
@@ -41,7 +40,8 @@ public sealed class Engine
     /// <exception cref="InvalidOperationException">io_uring was there at the probe and refuses one more ring.</exception>
     public KernelLoop Open(int index, BufferPool buffers, SpinPolicy spin = default)
     {
-        var seed = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
+        // For choices and jitter, where nothing secret is drawn; the cryptographic generator would load OpenSSL into every start.
+        var seed = (ulong)Random.Shared.NextInt64(long.MinValue, long.MaxValue);
         if (!_usesUring)
         {
             return new EpollLoop(index, buffers, seed) { Spin = spin };
