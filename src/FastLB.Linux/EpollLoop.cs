@@ -52,7 +52,7 @@ public sealed unsafe partial class EpollLoop : KernelLoop
         var count = Libc.EpollWait(_epoll, _events, EventsPerTurn, WaitTime(maxWaitMs));
 
         // 2. One clock for the whole turn.
-        NowMs = MonotonicMs();
+        SetClock(ReadClockNs());
         Invariant.That(count >= 0 || count == -Libc.EINTR, "epoll_wait only fails when a signal interrupts it");
 
         // 3. Events become flags.

@@ -8,7 +8,7 @@ namespace FastLB.Linux;
 public abstract partial class KernelLoop : EventLoop, IDisposable
 {
     private protected KernelLoop(int index, BufferPool buffers, ulong seed, int pipeLimit)
-        : base(index, buffers, seed, MonotonicMs()) => _pipes = new Pipes(pipeLimit);
+        : base(index, buffers, seed, MonotonicNs() / 1_000_000) => _pipes = new Pipes(pipeLimit);
 
     /// <summary>Peers that are attached now.</summary>
     public int OpenPeers { get; private protected set; }
@@ -22,7 +22,10 @@ public abstract partial class KernelLoop : EventLoop, IDisposable
     /// <summary>Closes everything that is still open. On the loop's own thread, or when that has ended.</summary>
     public abstract void Dispose();
 
-    private protected static long MonotonicMs() => Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1000);
+    /// <summary>clock_gettime(2), CLOCK_MONOTONIC.</summary>
+    public sealed override long ReadClockNs() => MonotonicNs();
+
+    private static long MonotonicNs() => Stopwatch.GetTimestamp() * (1_000_000_000 / Stopwatch.Frequency);
 
     private protected static int Demand(int result, string call) =>
         result >= 0 ? result : throw new InvalidOperationException($"{call} failed: {new Win32Exception(-result).Message}");

@@ -129,7 +129,7 @@ public sealed unsafe partial class UringLoop : KernelLoop
         Enter(waitMs == 0 ? 0u : 1u, waitMs);
 
         // 2. One clock for the whole turn.
-        NowMs = MonotonicMs();
+        SetClock(ReadClockNs());
 
         // 3. Completions.
         for (var i = 0; i < CompletionsPerTurn && TryNext(out var completion); i++)

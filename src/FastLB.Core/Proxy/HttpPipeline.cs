@@ -53,6 +53,7 @@ internal sealed partial class HttpPipeline
     private int _count;
     private int _next;
     private int _laneCount;
+    private long _beganNs;
 
     internal HttpPipeline(ProxyLoop proxy)
     {
@@ -86,6 +87,7 @@ internal sealed partial class HttpPipeline
     {
         Invariant.That(_client is null && _count == 0 && _laneCount == 0, "an object starts clean");
         _client = client;
+        _beganNs = Loop.NowNs;
         ReadHeads();
         if (_count < 2 || !OpenLanes())
         {
