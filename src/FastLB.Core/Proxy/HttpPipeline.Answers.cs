@@ -151,8 +151,8 @@ internal sealed partial class HttpPipeline
             return;
         }
 
-        // One look at the clock serves them all; they left together.
-        var nanoseconds = Loop.ReadClockNs() - _beganNs;
+        // One look at the clock serves them all; they came together and left together.
+        var nanoseconds = Loop.ReadClockNs() - _requests[0].BeganNs;
         for (; _gatheredCount > 0; _gatheredCount--)
         {
             Count(Outcome.Completed);

@@ -14,6 +14,9 @@ internal struct PipelinedRequest
     /// <summary>How many of the client's bytes it and those before it were.</summary>
     internal int SourceEnd;
     internal int StickySlot;
+
+    /// <summary>When the loop saw it, in nanoseconds of its clock.</summary>
+    internal long BeganNs;
     internal RequestMethod Method;
     internal byte Lane;
 }
@@ -53,7 +56,6 @@ internal sealed partial class HttpPipeline
     private int _count;
     private int _next;
     private int _laneCount;
-    private long _beganNs;
 
     internal HttpPipeline(ProxyLoop proxy)
     {
@@ -87,7 +89,6 @@ internal sealed partial class HttpPipeline
     {
         Invariant.That(_client is null && _count == 0 && _laneCount == 0, "an object starts clean");
         _client = client;
-        _beganNs = Loop.NowNs;
         ReadHeads();
         if (_count < 2 || !OpenLanes())
         {
@@ -165,6 +166,7 @@ internal sealed partial class HttpPipeline
                 End = end + written,
                 SourceEnd = consumed,
                 StickySlot = slot,
+                BeganNs = Loop.NowNs,
                 Method = head.Method,
             };
             end += written;
