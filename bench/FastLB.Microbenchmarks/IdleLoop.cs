@@ -10,7 +10,7 @@ internal sealed class IdleLoop(int index) : EventLoop(index, new BufferPool(), (
     /// <summary>A turn in which nothing happened but time.</summary>
     public void Turn(int milliseconds)
     {
-        NowMs += milliseconds;
+        SetClock(NowNs + (milliseconds * 1_000_000L));
         Timers.Advance(NowMs);
         RunPosted();
     }

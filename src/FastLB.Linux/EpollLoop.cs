@@ -64,7 +64,7 @@ public sealed unsafe partial class EpollLoop : KernelLoop
         }
 
         // 2. One clock for the whole turn.
-        NowMs = MonotonicMs();
+        SetClock(ReadClockNs());
         Invariant.That(count >= 0 || count == -Libc.EINTR, "epoll_wait only fails when a signal interrupts it");
 
         // 3. Events become flags.

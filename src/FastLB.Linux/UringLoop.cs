@@ -144,7 +144,7 @@ public sealed unsafe partial class UringLoop : KernelLoop
         }
 
         // 2. One clock for the whole turn.
-        NowMs = MonotonicMs();
+        SetClock(ReadClockNs());
 
         // 3. Completions.
         for (var i = 0; i < CompletionsPerTurn && TryNext(out var completion); i++)

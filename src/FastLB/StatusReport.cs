@@ -15,6 +15,11 @@ namespace FastLB;
 internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread[] threads)
 {
     private const int RevisionDigits = 8;
+    private const double NsPerSecond = 1e9;
+
+    /// <summary>Two or three to a decade, from what a local worker needs to what a client waits for.</summary>
+    private static readonly double[] s_latencyBounds =
+        [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
     /// <summary>The version with the beginning of the revision that it was built from, like <c>0.1.0+1a2b3c4d</c>.</summary>
     public static string Version { get; } = Shortened(typeof(StatusReport).Assembly
@@ -47,7 +52,18 @@ internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread
         Sum(m => Read(ref m.BytesToClients)),
         Sum(m => Read(ref m.BytesMoved)),
         Enumerable.Range(1, 5).ToDictionary(hundreds => $"{hundreds}xx", hundreds => Sum(m => m.ResponsesOfClass(hundreds))),
-        Errors(outcome => Sum(m => m.Of(outcome))));
+        Errors(outcome => Sum(m => m.Of(outcome))),
+        Latency(HistogramSnapshot.Merge(proxies.Select(p => p.Metrics.RequestNanoseconds.Snapshot()))));
+
+    private static LatencyStatus Latency(HistogramSnapshot nanoseconds) => new(
+        nanoseconds.Count,
+        nanoseconds.Sum / NsPerSecond,
+        nanoseconds.Percentile(0.5) / NsPerSecond,
+        nanoseconds.Percentile(0.9) / NsPerSecond,
+        nanoseconds.Percentile(0.99) / NsPerSecond,
+        nanoseconds.Percentile(0.999) / NsPerSecond,
+        nanoseconds.Max / NsPerSecond,
+        [.. s_latencyBounds.Select(seconds => new LatencyBound(seconds, nanoseconds.CountAtMost((long)(seconds * NsPerSecond))))]);
 
     private static string Shortened(string version)
     {

@@ -60,7 +60,7 @@ internal sealed partial class SimLoop(SimNetwork network, BufferPool buffers, ul
     internal void RunTurn()
     {
         _woken = false;
-        NowMs = network.NowMs;
+        SetClock(network.NowMs * 1_000_000);
         foreach (var listener in _listeners)
         {
             AcceptWaiting(listener, everything: false);

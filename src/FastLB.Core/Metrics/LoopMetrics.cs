@@ -9,6 +9,12 @@ public sealed class LoopMetrics : OwnCacheLines
     private readonly long[] _outcomes = new long[Outcomes.Count];
     private readonly long[] _responsesByClass = new long[6];
 
+    /// <summary>
+    /// Nanoseconds of HTTP requests that were answered in full, tunnels excepted: from the turn of the loop in which the request's
+    /// head was complete until the kernel had taken the answer's last byte.
+    /// </summary>
+    public Histogram RequestNanoseconds { get; } = new();
+
     /// <summary>Client connections, HTTP and TCP.</summary>
     public long ConnectionsAccepted;
     public long ConnectionsOpen;

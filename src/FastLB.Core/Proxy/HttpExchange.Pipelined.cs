@@ -64,6 +64,7 @@ internal sealed partial class HttpExchange
 
     private void Describe(in PipelinedRequest request, LoopPool pool, LoopBuffer heads)
     {
+        _beganNs = request.BeganNs;
         _method = request.Method;
         _clientVersion = HttpVersion.Http11;
         _stickySlot = request.StickySlot;

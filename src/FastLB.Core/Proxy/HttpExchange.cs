@@ -39,6 +39,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     private bool _wantsUpgrade;
     private bool _clientClosesToo;
     private bool _outcomePending;
+    private long _beganNs;
     private int _stickySlot;
     private LoopPool? _pool;
     private BodyRelay _requestBody;
@@ -93,6 +94,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         Invariant.That(_client is null && _upstream is null && _answer.IsEmpty, "an object starts clean");
         _client = client;
         _outcomePending = true;
+        _beganNs = Loop.NowNs;
 
         // What a refused head leaves unsaid.
         _method = RequestMethod.Other;
@@ -192,6 +194,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     private void FinishRequest()
     {
         SetOutcome(Outcome.Completed);
+        _proxy.Metrics.RequestNanoseconds.Record(Loop.ReadClockNs() - _beganNs);
         EndExchange();
     }
 

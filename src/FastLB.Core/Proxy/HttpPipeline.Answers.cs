@@ -151,9 +151,12 @@ internal sealed partial class HttpPipeline
             return;
         }
 
+        // One look at the clock serves them all; they came together and left together.
+        var nanoseconds = Loop.ReadClockNs() - _requests[0].BeganNs;
         for (; _gatheredCount > 0; _gatheredCount--)
         {
             Count(Outcome.Completed);
+            _proxy.Metrics.RequestNanoseconds.Record(nanoseconds);
         }
 
         Pump();

@@ -14,6 +14,9 @@ internal struct PipelinedRequest
     /// <summary>How many of the client's bytes it and those before it were.</summary>
     internal int SourceEnd;
     internal int StickySlot;
+
+    /// <summary>When the loop saw it, in nanoseconds of its clock.</summary>
+    internal long BeganNs;
     internal RequestMethod Method;
     internal byte Lane;
 }
@@ -163,6 +166,7 @@ internal sealed partial class HttpPipeline
                 End = end + written,
                 SourceEnd = consumed,
                 StickySlot = slot,
+                BeganNs = Loop.NowNs,
                 Method = head.Method,
             };
             end += written;

@@ -23,6 +23,7 @@ internal static class MetricsText
         text.Sample(status.Draining ? 1 : 0);
 
         RenderTotals(text, status.Totals);
+        RenderLatency(text, status.Totals.Latency);
         RenderLoops(text, status.Loops);
         RenderListeners(text, status.Listeners);
         RenderPools(text, status.Pools);
@@ -58,6 +59,22 @@ internal static class MetricsText
         {
             text.Sample(count, ("cause", cause));
         }
+    }
+
+    private static void RenderLatency(Exposition text, LatencyStatus latency)
+    {
+        text.Begin(
+            "fastlb_request_duration_seconds",
+            "histogram",
+            "HTTP requests that were answered in full: from the request's head until the kernel had the answer's last byte.");
+        foreach (var bound in latency.AtMost)
+        {
+            text.Part("_bucket", bound.Count, ("le", bound.Seconds.ToString("R", CultureInfo.InvariantCulture)));
+        }
+
+        text.Part("_bucket", latency.Count, ("le", "+Inf"));
+        text.Part("_sum", latency.SumSeconds);
+        text.Part("_count", latency.Count);
     }
 
     private static void RenderLoops(Exposition text, IReadOnlyList<LoopStatus> loops)
@@ -186,9 +203,12 @@ internal static class MetricsText
             _text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
         }
 
-        public void Sample(double value, params ReadOnlySpan<(string Name, string Value)> labels)
+        public void Sample(double value, params ReadOnlySpan<(string Name, string Value)> labels) => Part("", value, labels);
+
+        /// <summary>A sample of one of the series that a histogram consists of.</summary>
+        public void Part(string suffix, double value, params ReadOnlySpan<(string Name, string Value)> labels)
         {
-            _text.Append(_name);
+            _text.Append(_name).Append(suffix);
             for (var i = 0; i < labels.Length; i++)
             {
                 _text.Append(i == 0 ? '{' : ',').Append(labels[i].Name).Append("=\"").Append(Escaped(labels[i].Value)).Append('"');

@@ -79,6 +79,7 @@ public sealed record WorkerStatus(
 /// <summary>Counters of the whole server since its start.</summary>
 /// <param name="Responses">Answers to clients by class: <c>1xx</c> to <c>5xx</c>.</param>
 /// <param name="Errors">As in <see cref="PoolStatus"/>, with those that never came to a pool.</param>
+/// <param name="Latency">How long HTTP requests took that were answered in full.</param>
 public sealed record TotalsStatus(
     long Requests,
     long ConnectionsAccepted,
@@ -87,4 +88,23 @@ public sealed record TotalsStatus(
     long BytesToClients,
     long BytesMoved,
     IReadOnlyDictionary<string, long> Responses,
-    IReadOnlyDictionary<string, long> Errors);
+    IReadOnlyDictionary<string, long> Errors,
+    LatencyStatus Latency);
+
+/// <summary>
+/// Seconds from the loop's turn in which a request's head was complete until the kernel had taken the answer's last byte. Percentiles are
+/// up to 0.8 % too high.
+/// </summary>
+/// <param name="Count">Requests.</param>
+/// <param name="AtMost">How many took at most so many seconds, from few to many.</param>
+public sealed record LatencyStatus(
+    long Count,
+    double SumSeconds,
+    double P50Seconds,
+    double P90Seconds,
+    double P99Seconds,
+    double P999Seconds,
+    double MaxSeconds,
+    IReadOnlyList<LatencyBound> AtMost);
+
+public readonly record struct LatencyBound(double Seconds, long Count);

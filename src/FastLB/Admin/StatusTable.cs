@@ -19,6 +19,7 @@ internal static class StatusTable
         text.AppendLine(
             CultureInfo.InvariantCulture,
             $"{Bytes(status.Totals.BytesFromClients)} in, {Bytes(status.Totals.BytesToClients)} out");
+        AppendLatency(text, status.Totals.Latency);
         AppendCounts(text, "answers", status.Totals.Responses);
         AppendCounts(text, "errors", status.Totals.Errors);
 
@@ -70,6 +71,23 @@ internal static class StatusTable
             })]);
         return text.ToString();
     }
+
+    private static void AppendLatency(StringBuilder text, LatencyStatus latency)
+    {
+        if (latency.Count > 0)
+        {
+            text.AppendLine(
+                CultureInfo.InvariantCulture,
+                $"a request took {Duration(latency.P50Seconds)} (median), {Duration(latency.P99Seconds)} (99 %), {Duration(latency.MaxSeconds)} (longest)");
+        }
+    }
+
+    private static string Duration(double seconds) => seconds switch
+    {
+        < 0.001 => string.Create(CultureInfo.InvariantCulture, $"{seconds * 1e6:F0} us"),
+        < 1 => string.Create(CultureInfo.InvariantCulture, $"{seconds * 1e3:F1} ms"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{seconds:F1} s"),
+    };
 
     private static void AppendCounts(StringBuilder text, string title, IReadOnlyDictionary<string, long> counts)
     {

@@ -143,7 +143,7 @@ public sealed class SharedNothingTests
     {
         public override string EngineName => "none";
 
-        public void Turn(long nowMs) => NowMs = nowMs;
+        public void Turn(long nowMs) => SetClock(nowMs * 1_000_000);
 
         public override void Listen(Listener listener, int socket) => throw new NotSupportedException();
 

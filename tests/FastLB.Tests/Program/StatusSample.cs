@@ -42,5 +42,6 @@ internal static class StatusSample
             5,
             4,
             new Dictionary<string, long> { ["2xx"] = 998, ["5xx"] = 2 },
-            new Dictionary<string, long> { ["connect-failed"] = 2, ["bad-request"] = 3 }));
+            new Dictionary<string, long> { ["connect-failed"] = 2, ["bad-request"] = 3 },
+            new LatencyStatus(997, 1.5, 0.00025, 0.0012, 0.05, 1.25, 2, [new LatencyBound(0.001, 900), new LatencyBound(2.5, 997)])));
 }

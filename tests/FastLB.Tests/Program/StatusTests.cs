@@ -23,7 +23,7 @@ public partial class StatusTests
                 Assert.True(announced.Add(metric), $"{metric} is announced once");
                 var type = lines[i + 1].Split(' ');
                 Assert.Equal(["#", "TYPE", metric], type[..3]);
-                Assert.Equal(metric.EndsWith("_total", StringComparison.Ordinal) ? "counter" : "gauge", type[3]);
+                Assert.Equal(metric.EndsWith("_total", StringComparison.Ordinal) ? "counter" : metric.EndsWith("_duration_seconds", StringComparison.Ordinal) ? "histogram" : "gauge", type[3]);
                 i++;
                 continue;
             }
@@ -39,6 +39,10 @@ public partial class StatusTests
     [InlineData("fastlb_start_time_seconds 1700000000.5")]
     [InlineData("fastlb_received_bytes_total 123456789012")]
     [InlineData("fastlb_moved_bytes_total 4")]
+    [InlineData("fastlb_request_duration_seconds_bucket{le=\"0.001\"} 900")]
+    [InlineData("fastlb_request_duration_seconds_bucket{le=\"+Inf\"} 997")]
+    [InlineData("fastlb_request_duration_seconds_sum 1.5")]
+    [InlineData("fastlb_request_duration_seconds_count 997")]
     [InlineData("fastlb_responses_total{class=\"2xx\"} 998")]
     [InlineData("fastlb_errors_total{cause=\"bad-request\"} 3")]
     [InlineData("fastlb_loop_requests_total{loop=\"0\"} 1000")]
@@ -73,7 +77,7 @@ public partial class StatusTests
             "app/0   starting  3           4713  127.0.0.1:40003  0          0         0         1         signal 9\n",
             table,
             StringComparison.Ordinal);
-        Assert.Contains(", 114 GB in, 5 B out\n", table, StringComparison.Ordinal);
+        Assert.Contains(", 114 GB in, 5 B out\na request took 250 us (median), 50.0 ms (99 %), 2.0 s (longest)\n", table, StringComparison.Ordinal);
     }
 
     [Fact]
