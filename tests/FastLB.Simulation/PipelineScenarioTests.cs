@@ -133,6 +133,61 @@ public sealed partial class PipelineScenarioTests
     }
 
     [Fact]
+    public void A_lane_that_cannot_be_opened_gives_the_others_no_more_than_they_may_have()
+    {
+        var stage = new Stage(workers: 2, pipelineDepth: 3);
+        var workers = Warm(stage);
+        var closing = workers.Single(w => w.Endpoint!.Equals(stage.Workers[0].Endpoint));
+        var other = workers.Single(w => w != closing);
+        closing.Socket.Close();
+        stage.Settle();
+        for (var i = 0; i < 2 && other.Asked().Length == 0; i++)
+        {
+            // Whose turn it is decides whether the first request goes alone to the worker without a connection.
+            stage.Client(Gets(1, 2, 3, 4, 5, 6, 7, 8));
+        }
+
+        Assert.Equal("1 2 3", other.Asked());
+    }
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void A_worker_that_is_new_is_not_passed_over_for_want_of_a_connection(int workers)
+    {
+        var stage = new Stage(workers: workers);
+        var first = Warm(stage);
+        var replacement = Stage.MakeWorker(0, 2);
+        stage.Pool.Publish(new WorkerSet([replacement, .. stage.Workers.Skip(1)], []));
+        var all = first.Where(w => !w.Endpoint!.Equals(stage.Workers[0].Endpoint)).ToList();
+        var client = stage.Client();
+        for (var round = 0; round < 6; round++)
+        {
+            client.Say(Gets(1, 2, 3, 4));
+            for (var i = 0; i < 8; i++)
+            {
+                stage.Settle();
+                while (stage.HasMoreAtWorkers)
+                {
+                    all.Add(new PipelineWorker(stage.NextAtWorker()));
+                }
+
+                foreach (var worker in all)
+                {
+                    worker.Say(Answers([.. worker.Asked().Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)]), isEmptyAllowed: true);
+                    worker.Forget();
+                }
+            }
+        }
+
+        Assert.Equal(string.Join(' ', Enumerable.Repeat("200:1 200:2 200:3 200:4", 6)), client.Answers());
+
+        // Of 24 requests it gets about its share, less what it was sent one by one at first.
+        Assert.InRange(replacement.Requests, 24 / workers / 2, 24);
+        Assert.True(stage.Proxy.Metrics.PipelinedRequests > 0);
+    }
+
+    [Fact]
     public void Of_answers_that_come_before_their_turn_no_more_than_a_buffer_is_held()
     {
         var stage = new Stage(workers: 2);
@@ -317,7 +372,14 @@ internal sealed class PipelineWorker(StageSocket socket)
 
     internal Endpoint? Endpoint => socket.Endpoint;
 
-    internal void Say(string text) => socket.Say(text);
+    internal void Say(string text, bool isEmptyAllowed = false)
+    {
+        Assert.True(isEmptyAllowed || text.Length > 0);
+        if (text.Length > 0)
+        {
+            socket.Say(text);
+        }
+    }
 
     /// <summary>The ids of the requests that have come so far: of <c>GET /r7</c> it is <c>7</c>, of <c>/x</c> it is <c>x</c>.</summary>
     internal string Asked() =>

@@ -137,12 +137,15 @@ public sealed class HttpConnection : ClientConnection
             case ParseStatus.Done:
                 _seen = 0;
                 _headTimed = false;
-                if (Received.Length > Proxy.RequestHead.Length && HttpPipeline.MayRunAhead(Proxy.RequestHead) && TryRunAhead())
+                if (Received.Length > Proxy.RequestHead.Length && HttpPipeline.MayRunAhead(Proxy.RequestHead))
                 {
-                    return;
+                    RunAhead();
+                }
+                else
+                {
+                    BeginExchange().Begin(Proxy.RequestHead);
                 }
 
-                BeginExchange().Begin(Proxy.RequestHead);
                 return;
 
             case ParseStatus.Invalid:
@@ -175,8 +178,8 @@ public sealed class HttpConnection : ClientConnection
         }
     }
 
-    /// <summary>More follows a head: sends as many of the requests that wait there as may go ahead of their answers.</summary>
-    private bool TryRunAhead()
+    /// <summary>More follows a head: as many of the requests that wait there are sent as may go ahead of their answers, or the first alone.</summary>
+    private void RunAhead()
     {
         var pipeline = Proxy.RentPipeline();
         if (pipeline.TryBegin(this))
@@ -184,14 +187,15 @@ public sealed class HttpConnection : ClientConnection
             _phase = Phase.Exchanging;
             _pipeline = pipeline;
             WatchClient();
-            return true;
+            return;
         }
 
         // The heads behind the first were read into the same place.
+        var preferred = pipeline.FirstChoice;
         Proxy.Recycle(pipeline);
         var status = RequestParser.Parse(Received.Span, 0, _listener!.Settings.Limits, Proxy.RequestHead, out _);
         Invariant.That(status == ParseStatus.Done, "the same bytes say the same twice");
-        return false;
+        BeginExchange().Begin(Proxy.RequestHead, preferred);
     }
 
     private HttpExchange BeginExchange()
