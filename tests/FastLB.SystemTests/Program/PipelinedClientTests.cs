@@ -3,7 +3,7 @@ using System.Text;
 namespace FastLB.SystemTests.Program;
 
 /// <summary>Clients that send sixteen requests before they read an answer, to real workers that are killed meanwhile.</summary>
-public sealed class PipelinedClientTests
+public abstract class PipelinedClientTests(string engine) : TestsOfAnEngine(engine)
 {
     private const int Depth = 16;
 
