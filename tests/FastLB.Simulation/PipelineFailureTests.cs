@@ -237,6 +237,40 @@ public sealed class PipelineFailureTests
     }
 
     [Fact]
+    public void A_connection_that_its_worker_is_about_to_let_go_is_not_used_again()
+    {
+        foreach (var (seconds, isUsedAgain) in new[] { (1, false), (5, true) })
+        {
+            var stage = new Stage();
+            var worker = Warm(stage)[0];
+            stage.Client(Gets(1, 2));
+            worker.Say(Answers(1) + $"HTTP/1.1 200 OK\r\nKeep-Alive: timeout={seconds}\r\nContent-Length: 1\r\n\r\n2");
+            stage.Settle();
+            stage.Client(Gets(3));
+            Assert.Equal(isUsedAgain ? "1 2 3" : "1 2", worker.Asked());
+        }
+    }
+
+    [Fact]
+    public void When_a_lane_breaks_its_workers_idle_connections_are_not_trusted_any_more()
+    {
+        var stage = new Stage();
+        stage.Client(Gets(0));
+        stage.Client(Gets(0));
+        PipelineWorker[] workers = [new(stage.NextAtWorker()), new(stage.NextAtWorker())];
+        workers[0].Say(Answers(0));
+        workers[1].Say(Answers(0));
+        stage.Settle();
+        stage.Client(Gets(1, 2));
+        var broken = workers.Single(w => w.Asked() == "0 1 2");
+        broken.Close();
+        stage.Settle();
+        var idle = workers.Single(w => w != broken);
+        Assert.Equal("0", idle.Asked());
+        Assert.Equal("ended", idle.End);
+    }
+
+    [Fact]
     public void A_worker_that_is_silent_gets_504_for_the_one_it_owes_and_the_rest_is_asked_elsewhere()
     {
         var stage = new Stage(new Timeouts { ResponseMs = 1_000, BodyMs = 500 });

@@ -133,6 +133,61 @@ public sealed partial class PipelineScenarioTests
     }
 
     [Fact]
+    public void A_lane_that_cannot_be_opened_gives_the_others_no_more_than_they_may_have()
+    {
+        var stage = new Stage(workers: 2, pipelineDepth: 3);
+        var workers = Warm(stage);
+        var closing = workers.Single(w => w.Endpoint!.Equals(stage.Workers[0].Endpoint));
+        var other = workers.Single(w => w != closing);
+        closing.Socket.Close();
+        stage.Settle();
+        for (var i = 0; i < 2 && other.Asked().Length == 0; i++)
+        {
+            // Whose turn it is decides whether the first request goes alone to the worker without a connection.
+            stage.Client(Gets(1, 2, 3, 4, 5, 6, 7, 8));
+        }
+
+        Assert.Equal("1 2 3", other.Asked());
+    }
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void A_worker_that_is_new_is_not_passed_over_for_want_of_a_connection(int workers)
+    {
+        var stage = new Stage(workers: workers);
+        var first = Warm(stage);
+        var replacement = Stage.MakeWorker(0, 2);
+        stage.Pool.Publish(new WorkerSet([replacement, .. stage.Workers.Skip(1)], []));
+        var all = first.Where(w => !w.Endpoint!.Equals(stage.Workers[0].Endpoint)).ToList();
+        var client = stage.Client();
+        for (var round = 0; round < 6; round++)
+        {
+            client.Say(Gets(1, 2, 3, 4));
+            for (var i = 0; i < 8; i++)
+            {
+                stage.Settle();
+                while (stage.HasMoreAtWorkers)
+                {
+                    all.Add(new PipelineWorker(stage.NextAtWorker()));
+                }
+
+                foreach (var worker in all)
+                {
+                    worker.Say(Answers([.. worker.Asked().Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)]), isEmptyAllowed: true);
+                    worker.Forget();
+                }
+            }
+        }
+
+        Assert.Equal(string.Join(' ', Enumerable.Repeat("200:1 200:2 200:3 200:4", 6)), client.Answers());
+
+        // Of 24 requests it gets about its share, less what it was sent one by one at first.
+        Assert.InRange(replacement.Requests, 24 / workers / 2, 24);
+        Assert.True(stage.Proxy.Metrics.PipelinedRequests > 0);
+    }
+
+    [Fact]
     public void Of_answers_that_come_before_their_turn_no_more_than_a_buffer_is_held()
     {
         var stage = new Stage(workers: 2);
@@ -177,7 +232,7 @@ public sealed partial class PipelineScenarioTests
         stage.Settle();
         worker.Say(body[100..] + "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n3\r\n0\r\n\r\nHTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Le");
         stage.Settle();
-        worker.Say("ngth: 1\r\n\r\n4HTTP/1.1 204 None\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + Answers(7));
+        worker.Say("ngth: 1\r\n\r\n4HTTP/1.1 204 None\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n" + Answers(7));
         stage.Settle();
         Assert.Equal($"200:1 200:{body} 200:3 103: 200:4 204: 200: 200:7", client.Answers(headAt: 6));
         Assert.Equal("open", worker.End);
@@ -218,39 +273,43 @@ public sealed partial class PipelineScenarioTests
         Assert.Single(Regex.Matches(fresh.Heard, "Set-Cookie: [^;]*").Select(m => m.Value).Distinct());
     }
 
-    [Fact]
-    public void A_client_that_ends_behind_its_requests_gets_all_answers_and_then_the_end()
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    public void A_client_that_ends_behind_its_requests_gets_all_answers_and_then_the_end(bool isSecondInChunks, bool isThirdInChunks)
     {
         var stage = new Stage();
         var worker = Warm(stage)[0];
         var client = stage.Client(Gets(1, 2, 3));
         client.Socket.ShutdownWrite();
         stage.Settle();
-        worker.Say(Answers(1, 2));
+        worker.Say(Answers(1) + (isSecondInChunks ? Chunked(2) : Answers(2)));
         stage.Settle();
-        worker.Say(Answers(3));
+        worker.Say(isThirdInChunks ? Chunked(3) : Answers(3));
         stage.Settle();
         Assert.Equal("200:1 200:2 200:3", client.Answers());
         Assert.Equal("ended", client.End);
         Assert.Single(Regex.Matches(client.Heard, "Connection: close"));
     }
 
-    [Fact]
-    public void A_drain_lets_all_that_ran_ahead_be_answered_and_closes_behind_the_last()
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    public void A_drain_lets_all_that_ran_ahead_be_answered_and_closes_behind_the_last(bool isSecondInChunks, bool isThirdInChunks)
     {
-        foreach (var isGathered in new[] { true, false })
-        {
-            var stage = new Stage();
-            var worker = Warm(stage)[0];
-            var client = stage.Client(Gets(1, 2, 3));
-            stage.Proxy.BeginDrain(1);
-            worker.Say(Answers(1, 2));
-            worker.Say(isGathered ? Answers(3) : "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n3\r\n0\r\n\r\n");
-            stage.Settle();
-            Assert.Equal("200:1 200:2 200:3", client.Answers());
-            Assert.Single(Regex.Matches(client.Heard, "Connection: close"));
-            Assert.Equal("ended", client.End);
-        }
+        var stage = new Stage();
+        var worker = Warm(stage)[0];
+        var client = stage.Client(Gets(1, 2, 3));
+        stage.Proxy.BeginDrain(1);
+        worker.Say(Answers(1) + (isSecondInChunks ? Chunked(2) : Answers(2)));
+        worker.Say(isThirdInChunks ? Chunked(3) : Answers(3));
+        stage.Settle();
+        Assert.Equal("200:1 200:2 200:3", client.Answers());
+        Assert.EndsWith(isThirdInChunks ? "Connection: close\r\n\r\n1\r\n3\r\n0\r\n\r\n" : "Connection: close\r\n\r\n3", client.Heard, StringComparison.Ordinal);
+        Assert.Single(Regex.Matches(client.Heard, "Connection: close"));
+        Assert.Equal("ended", client.End);
     }
 
     /// <summary>Lets every worker answer once, so that each has an idle connection that is known to stay. Returns them.</summary>
@@ -280,6 +339,9 @@ public sealed partial class PipelineScenarioTests
     }
 
     internal static string Gets(params int[] ids) => string.Concat(ids.Select(id => $"GET /r{id} HTTP/1.1\r\nHost: a\r\n\r\n"));
+
+    internal static string Chunked(int id) =>
+        $"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{id}\r\n0\r\n\r\n";
 
     internal static string Answers(params int[] ids) =>
         string.Concat(ids.Select(id => $"HTTP/1.1 200 OK\r\nContent-Length: {id.ToString().Length}\r\n\r\n{id}"));
@@ -317,7 +379,14 @@ internal sealed class PipelineWorker(StageSocket socket)
 
     internal Endpoint? Endpoint => socket.Endpoint;
 
-    internal void Say(string text) => socket.Say(text);
+    internal void Say(string text, bool isEmptyAllowed = false)
+    {
+        Assert.True(isEmptyAllowed || text.Length > 0);
+        if (text.Length > 0)
+        {
+            socket.Say(text);
+        }
+    }
 
     /// <summary>The ids of the requests that have come so far: of <c>GET /r7</c> it is <c>7</c>, of <c>/x</c> it is <c>x</c>.</summary>
     internal string Asked() =>

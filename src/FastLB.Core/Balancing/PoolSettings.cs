@@ -29,10 +29,13 @@ public sealed record PoolSettings
     public Timeouts Timeouts { get; init; } = Timeouts.Default;
 
     /// <summary>
-    /// How many requests of a client that pipelines are sent on one connection to a worker before the first of them is answered, 1 to 64. 1 is for
+    /// How many requests of a client that pipelines are sent on one connection to a worker before the first of them is answered, from 1. 1 is for
     /// workers that cannot cope with that.
     /// </summary>
     public int PipelineDepth { get; init; } = 16;
+
+    /// <summary>The most that <see cref="PipelineDepth"/> may be.</summary>
+    public const int MaxPipelineDepth = 64;
 
     /// <summary>Empty for a pool whose workers FastLB runs.</summary>
     public IReadOnlyList<ReachedWorker> Reached { get; init; } = [];

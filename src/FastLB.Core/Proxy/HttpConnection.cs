@@ -18,16 +18,13 @@ namespace FastLB.Core.Proxy;
 /// <item>the request has its one outcome, the worker's connection goes back to its pool;</item>
 /// <item>the next request begins, or the connection closes so that the last answer survives.</item>
 /// </list>
-/// The steps of the connection stand here (1, 2, 10); those of a request (3 to 9) in <see cref="HttpExchange"/>, which is there
+/// The steps of the connection stand here (1, 2, 10), how it closes in .Closing.cs; those of a request (3 to 9) in <see cref="HttpExchange"/>, which is there
 /// only while a request is. So an idle connection is this one small object and holds no buffer; a busy one holds at most one
 /// buffer in each direction. Of a client that does not wait for its answers, several requests at once go through steps 3 to 9 in a
 /// <see cref="HttpPipeline"/>.
 /// </summary>
-public sealed class HttpConnection : ClientConnection
+public sealed partial class HttpConnection : ClientConnection
 {
-    private const int LingerMs = 2_000;
-    private const int LingerBytes = 1024 * 1024;
-
     private enum Phase : byte
     {
         Closed,
@@ -40,7 +37,6 @@ public sealed class HttpConnection : ClientConnection
     private HttpExchange? _exchange;
     private HttpPipeline? _pipeline;
     private int _seen;
-    private int _lingeredBytes;
     private Phase _phase;
     private bool _headTimed;
 
@@ -137,12 +133,15 @@ public sealed class HttpConnection : ClientConnection
             case ParseStatus.Done:
                 _seen = 0;
                 _headTimed = false;
-                if (Received.Length > Proxy.RequestHead.Length && HttpPipeline.MayRunAhead(Proxy.RequestHead) && TryRunAhead())
+                if (Received.Length > Proxy.RequestHead.Length && HttpPipeline.MayRunAhead(Proxy.RequestHead))
                 {
-                    return;
+                    RunAhead();
+                }
+                else
+                {
+                    BeginExchange().Begin(Proxy.RequestHead);
                 }
 
-                BeginExchange().Begin(Proxy.RequestHead);
                 return;
 
             case ParseStatus.Invalid:
@@ -175,8 +174,8 @@ public sealed class HttpConnection : ClientConnection
         }
     }
 
-    /// <summary>More follows a head: sends as many of the requests that wait there as may go ahead of their answers.</summary>
-    private bool TryRunAhead()
+    /// <summary>More follows a head: as many of the requests that wait there are sent as may go ahead of their answers, or the first alone.</summary>
+    private void RunAhead()
     {
         var pipeline = Proxy.RentPipeline();
         if (pipeline.TryBegin(this))
@@ -184,14 +183,15 @@ public sealed class HttpConnection : ClientConnection
             _phase = Phase.Exchanging;
             _pipeline = pipeline;
             WatchClient();
-            return true;
+            return;
         }
 
         // The heads behind the first were read into the same place.
+        var preferred = pipeline.FirstChoice;
         Proxy.Recycle(pipeline);
         var status = RequestParser.Parse(Received.Span, 0, _listener!.Settings.Limits, Proxy.RequestHead, out _);
         Invariant.That(status == ParseStatus.Done, "the same bytes say the same twice");
-        return false;
+        BeginExchange().Begin(Proxy.RequestHead, preferred);
     }
 
     private HttpExchange BeginExchange()
@@ -352,87 +352,6 @@ public sealed class HttpConnection : ClientConnection
         }
 
         WatchClient();
-    }
-
-    /// <summary>Closes after the last answer, in steps unless the client has nothing more to say (RFC 9112 9.6).</summary>
-    private void End(bool saidLast)
-    {
-        var clientIsDone = HasEnded || (saidLast && Received.IsEmpty);
-        Received.Release();
-        if (clientIsDone)
-        {
-            Loop.Close(this);
-            return;
-        }
-
-        _phase = Phase.Lingering;
-        _lingeredBytes = 0;
-        Loop.ShutdownSend(this);
-        Loop.Timers.Arm(this, Loop.NowMs + LingerMs);
-        if (!IsReceiving)
-        {
-            Loop.Receive(this);
-        }
-    }
-
-    private void Linger(LoopBuffer buffer, int length)
-    {
-        buffer.Release();
-        _lingeredBytes += length;
-        if (_lingeredBytes > LingerBytes)
-        {
-            Loop.Close(this);
-            return;
-        }
-
-        Loop.Receive(this);
-    }
-
-    /// <summary>Ends request and connection at once. What the client has of an answer is cut off visibly.</summary>
-    internal void Abort(Outcome outcome)
-    {
-        _exchange?.GiveUp(outcome);
-        _pipeline?.GiveUp(outcome);
-        Loop.Close(this, reset: true);
-    }
-
-    internal override void BeginDrain(int windowMs)
-    {
-        if (_phase == Phase.AwaitingHead && Received.IsEmpty && IsOpen)
-        {
-            Loop.Timers.Arm(this, Loop.NowMs + 1 + Loop.Random.Next(Math.Max(1, windowMs)));
-        }
-    }
-
-    internal override void CutOff()
-    {
-        if (IsOpen)
-        {
-            Abort(Outcome.DrainDeadline);
-        }
-    }
-
-    public override void OnClosed()
-    {
-        Invariant.That(!IsQueued, "a connection closes after its request has ended");
-        Received.Release();
-        if (_exchange is not null)
-        {
-            GiveBackExchange();
-        }
-
-        if (_pipeline is not null)
-        {
-            GiveBackPipeline();
-        }
-
-        _phase = Phase.Closed;
-        _listener = null;
-        _seen = 0;
-        _headTimed = false;
-        HasEnded = false;
-        BringsMuch = false;
-        Proxy.Recycle(this);
     }
 
     private void GiveBackPipeline()

@@ -28,12 +28,19 @@ internal sealed partial class HttpExchange
     }
 
     /// <summary>
-    /// The request was sent on <paramref name="lane"/>, which was lost before it got to answer it. The rules are those of every other
-    /// retry: what was closed politely, or stale, costs nothing; what died costs budget, and is sent again only once.
+    /// The request is not, or no more, on its way to <paramref name="lane"/>'s worker. When the lane was lost before it got to answer it, the
+    /// rules are those of every other retry: what was closed politely, or stale, costs nothing; what died costs budget, and is sent
+    /// again only once.
     /// </summary>
-    internal void SendAgain(in PipelinedRequest request, LoopPool pool, LoopBuffer heads, PipelineLane lane)
+    internal void SendAlone(in PipelinedRequest request, LoopPool pool, LoopBuffer heads, PipelineLane lane)
     {
         Describe(request, pool, heads);
+        if (lane.Loss == LaneLoss.None)
+        {
+            ChooseWorker(preferred: lane.Home);
+            return;
+        }
+
         if (lane.Loss == LaneLoss.Polite)
         {
             _proxy.Metrics.Retries++;

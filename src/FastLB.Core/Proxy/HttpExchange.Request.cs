@@ -9,7 +9,7 @@ namespace FastLB.Core.Proxy;
 internal sealed partial class HttpExchange
 {
     // 3. What the request means, where it goes, how it goes on.
-    internal void Begin(MessageHead head)
+    internal void Begin(MessageHead head, UpstreamPool? preferred = null)
     {
         var client = _client!;
         var source = client.Received.Span;
@@ -53,7 +53,7 @@ internal sealed partial class HttpExchange
             return;
         }
 
-        ChooseWorker(tried: null, fresh: false);
+        ChooseWorker(preferred);
     }
 
     /// <summary>
@@ -180,6 +180,18 @@ internal sealed partial class HttpExchange
     }
 
     // 4. A worker, or the queue.
+    private void ChooseWorker(UpstreamPool? preferred)
+    {
+        if (preferred is not null && _pool!.IsServing(preferred))
+        {
+            // It was this request's choice already, which must not be made a second time: a strategy that takes turns would pass it over.
+            Attempt(preferred, fresh: false);
+            return;
+        }
+
+        ChooseWorker(tried: null, fresh: false);
+    }
+
     private void ChooseWorker(Worker? tried, bool fresh)
     {
         Invariant.That(_upstream is null, "a request is at one worker at a time");

@@ -39,7 +39,7 @@ internal sealed partial class HttpPipeline
                 if (!TrySendGathered())
                 {
                     _next++;
-                    client.BeginPipelinedExchange().SendAgain(request, _pool!, _heads!, lane);
+                    client.BeginPipelinedExchange().SendAlone(request, _pool!, _heads!, lane);
                 }
 
                 return;

@@ -51,11 +51,11 @@ internal sealed partial class HttpPipeline
     private readonly PipelineLane[] _lanes = new PipelineLane[MaxLanes];
     private HttpConnection? _client;
     private LoopPool? _pool;
-    private UpstreamPool? _firstChoice;
     private LoopBuffer? _heads;
     private int _count;
     private int _next;
     private int _laneCount;
+    private int _openLanes;
 
     internal HttpPipeline(ProxyLoop proxy)
     {
@@ -67,6 +67,9 @@ internal sealed partial class HttpPipeline
     }
 
     internal HttpConnection Client => _client!;
+
+    /// <summary>The worker that was chosen for the first request, whether or not requests ran ahead.</summary>
+    internal UpstreamPool? FirstChoice { get; private set; }
 
     /// <summary>True when every request that ran ahead has had its turn.</summary>
     internal bool IsOver => _next == _count;
@@ -176,7 +179,13 @@ internal sealed partial class HttpPipeline
     /// <summary>Whether there is any sense in reading on: a worker that is ready for it, and memory.</summary>
     private bool MayRunAhead(LoopPool pool, int slot)
     {
-        if (pool.Pool.Settings.PipelineDepth < 2 || pool.Pick(slot, tried: null) is not { HasPersistentIdle: true } chosen)
+        if (pool.Pool.Settings.PipelineDepth < 2)
+        {
+            return false;
+        }
+
+        FirstChoice = pool.Pick(slot, tried: null);
+        if (FirstChoice is not { HasPersistentIdle: true })
         {
             return false;
         }
@@ -185,7 +194,6 @@ internal sealed partial class HttpPipeline
         var room = _client!.Received.Length < BufferPool.MediumCapacity / 4 ? BufferPool.MediumCapacity : BufferPool.LargeCapacity;
         _heads = Loop.Buffers.TryRent(room);
         _pool = pool;
-        _firstChoice = chosen;
         return _heads is not null;
     }
 
@@ -197,23 +205,35 @@ internal sealed partial class HttpPipeline
     {
         var pool = _pool!;
         var wanted = Math.Min(LanesWanted(), _count);
-        for (var chosen = _firstChoice; chosen is not null && _lanes[_laneCount].TryOpen(pool, chosen);)
+        for (var chosen = FirstChoice; chosen is not null;)
         {
+            _openLanes += _lanes[_laneCount].TryOpen(pool, chosen) ? 1 : 0;
             chosen = ++_laneCount < wanted ? pool.Pick(-1, tried: null) : null;
         }
 
         // What the lanes do not take waits in the received bytes.
-        _count = Math.Min(_count, _laneCount * pool.Pool.Settings.PipelineDepth);
-        return _laneCount > 0;
+        _count = Math.Min(_count, (_openLanes * pool.Pool.Settings.PipelineDepth) + _laneCount - _openLanes);
+        return _openLanes > 0;
     }
 
+    /// <summary>
+    /// Open lanes share evenly. A worker that was chosen and has no connection that is known to stay gets one request, alone and at its
+    /// turn; so a new worker is not passed over until it has one.
+    /// </summary>
     private void SendRuns()
     {
         var first = 0;
+        var openLeft = _openLanes;
         for (var i = 0; i < _laneCount; i++)
         {
-            var lanesLeft = _laneCount - i;
-            var share = (_count - first + lanesLeft - 1) / lanesLeft;
+            if (_lanes[i].Upstream is null)
+            {
+                _requests[first++].Lane = (byte)i;
+                continue;
+            }
+
+            var alone = _laneCount - i - openLeft;
+            var share = (_count - first - alone + openLeft - 1) / openLeft--;
             foreach (ref var request in _requests.AsSpan(first, share))
             {
                 request.Lane = (byte)i;
@@ -264,7 +284,8 @@ internal sealed partial class HttpPipeline
         _gathered = null;
         _client = null;
         _pool = null;
-        _firstChoice = null;
+        FirstChoice = null;
+        _openLanes = 0;
         _count = 0;
         _next = 0;
         _laneCount = 0;

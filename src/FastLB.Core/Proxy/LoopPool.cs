@@ -74,6 +74,13 @@ public sealed class LoopPool : OwnCacheLines
         return !choice.IsOut(now) && !ReferenceEquals(choice.Worker, tried) ? choice : PickAmongTheRest(now, tried) ?? choice;
     }
 
+    /// <summary>Whether a worker that was chosen before may still be sent a request.</summary>
+    internal bool IsServing(UpstreamPool upstream)
+    {
+        Refresh();
+        return Array.IndexOf(_upstreams, upstream) >= 0 && !upstream.IsOut(_proxy.Loop.NowMs);
+    }
+
     /// <summary>Whether there is a worker besides <paramref name="tried"/> that is not out, or none is known any more.</summary>
     public bool CanPickOther(Worker tried)
     {

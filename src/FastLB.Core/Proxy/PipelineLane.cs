@@ -6,6 +6,7 @@ namespace FastLB.Core.Proxy;
 /// <summary>How a lane ended before all of its requests were answered; it decides how those are sent again.</summary>
 internal enum LaneLoss : byte
 {
+    /// <summary>It was not lost, or nothing was sent on it.</summary>
     None,
 
     /// <summary>The worker answered one of them with <c>Connection: close</c>, so it has not looked at the rest (RFC 9112 9.6).</summary>
@@ -48,23 +49,21 @@ internal sealed class PipelineLane(HttpPipeline pipeline, ProxyLoop proxy) : IUp
     /// <summary>Where in the pipeline's buffer the bytes end that the worker may have got.</summary>
     private int _sentEnd;
 
-    /// <summary>Takes an idle connection of <paramref name="home"/> that is known to stay open. False when there is none.</summary>
+    /// <summary>
+    /// Takes an idle connection of <paramref name="home"/> that is known to stay open. False when there is none; the lane is only a place
+    /// for one request of that worker's then.
+    /// </summary>
     internal bool TryOpen(LoopPool pool, UpstreamPool home)
     {
         Invariant.That(Upstream is null && Received.IsEmpty, "a lane starts clean");
-        if (!home.HasPersistentIdle || home.TryTakeIdle(this, careful: false, persistent: true) is not { } upstream)
-        {
-            return false;
-        }
-
         _pool = pool;
         Home = home;
-        Upstream = upstream;
         Loss = LaneLoss.None;
         HasAnswered = false;
         IsSendBroken = false;
         _sentEnd = int.MaxValue;
-        return true;
+        Upstream = home.HasPersistentIdle ? home.TryTakeIdle(this, careful: false, persistent: true) : null;
+        return Upstream is not null;
     }
 
     /// <summary>Sends <paramref name="count"/> requests, whose heads stand one behind the other.</summary>

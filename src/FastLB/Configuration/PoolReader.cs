@@ -25,7 +25,7 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
     public const int MinSecretLength = 16;
     public const string DefaultCookie = "FASTLB";
 
-    private static readonly string[] Keys = ["strategy", "sticky", "timeouts", "run", "workers"];
+    private static readonly string[] Keys = ["strategy", "sticky", "pipelineDepth", "timeouts", "run", "workers"];
     private static readonly string[] StickyKeys = ["cookie", "secret", "strip"];
     private static readonly string[] WorkerKeys = ["address", "weight"];
 
@@ -66,6 +66,7 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
             Name = name.Text,
             Strategy = pool.Choice("strategy", ("two-choices", StrategyKind.TwoChoices), ("round-robin", StrategyKind.RoundRobin)) ?? StrategyKind.TwoChoices,
             Sticky = ReadSticky(pool),
+            PipelineDepth = pool.Number("pipelineDepth", 1, PoolSettings.MaxPipelineDepth) ?? new PoolSettings { Name = name.Text }.PipelineDepth,
             Timeouts = OverridesReader.ReadTimeouts(
                 pool,
                 timeouts,

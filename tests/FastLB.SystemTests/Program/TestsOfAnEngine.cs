@@ -40,3 +40,7 @@ public sealed class DataPathOnAutoTests(DemoFleetOnAuto demo) : DataPathTests(de
 public sealed class MalformedInputOnEpollTests(DemoFleetOnEpoll demo) : MalformedInputTests(demo), IClassFixture<DemoFleetOnEpoll>;
 
 public sealed class MalformedInputOnAutoTests(DemoFleetOnAuto demo) : MalformedInputTests(demo), IClassFixture<DemoFleetOnAuto>;
+
+public sealed class PipelinedClientOnEpollTests() : PipelinedClientTests("epoll");
+
+public sealed class PipelinedClientOnAutoTests() : PipelinedClientTests("auto");

@@ -64,6 +64,16 @@ public sealed class ConfigurationFileTests : IDisposable
         Assert.Equal((20_000, 1_000, 15_000), (run.ReadyTimeoutMs, run.KillTimeoutMs, run.DrainMs));
     }
 
+    [Theory]
+    [InlineData("", 16)]
+    [InlineData("\n    pipelineDepth: 1", 1)]
+    [InlineData("\n    pipelineDepth: 64", 64)]
+    public void A_pool_says_how_many_requests_run_ahead(string line, int expected)
+    {
+        var text = ConfigurationSample.Text.Replace("    strategy: two-choices", $"    strategy: two-choices{line}", StringComparison.Ordinal);
+        Assert.Equal(expected, ConfigurationSample.Read(text).Settings!.Pools[0].PipelineDepth);
+    }
+
     [Fact]
     public void Listeners_and_pools_override_timeouts_and_limits_key_by_key()
     {

@@ -142,6 +142,8 @@ public class ConfigurationMistakesTests
         "fastlb.yaml:27:15: strategy: expected two-choices or round-robin, found 'two_choices'; did you mean 'two-choices'?")]
     [InlineData("    strategy: two-choices", "    strategy: random",
         "fastlb.yaml:27:15: strategy: expected two-choices or round-robin, found 'random'")]
+    [InlineData("    strategy: two-choices", "    pipelineDepth: 65",
+        "fastlb.yaml:27:20: pipelineDepth: expected a number from 1 to 64, found '65'")]
     [InlineData("  app:\n", "  my app:\n",
         "fastlb.yaml:21:17: there is no pool 'app'; did you mean 'api'?",
         "fastlb.yaml:26:3: 'my app' is not a pool name; letters, digits, '-', '_' and '.' are allowed, at most 64")]
