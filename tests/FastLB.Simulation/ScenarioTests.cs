@@ -43,7 +43,7 @@ public sealed class ScenarioTests
         var stage = new Stage();
         var padding = new string('x', 300);
         var request = $"GET / HTTP/1.1\r\nHost: a\r\nX-Padding: {padding}\r\n\r\n";
-        const int Count = 200;
+        const int Count = 400;
         var all = string.Concat(Enumerable.Repeat(request, Count));
         Assert.InRange(all.Length, BufferPool.LargeCapacity, 2 * BufferPool.LargeCapacity);
         var client = stage.Client(all[..100]);
@@ -66,12 +66,12 @@ public sealed class ScenarioTests
         var stage = new Stage();
         var client = stage.Client(Get);
         var worker = stage.NextAtWorker();
-        var hints = string.Concat(Enumerable.Repeat($"HTTP/1.1 103 Early Hints\r\nX-Padding: {new string('x', 300)}\r\n\r\n", 200));
+        var hints = string.Concat(Enumerable.Repeat($"HTTP/1.1 103 Early Hints\r\nX-Padding: {new string('x', 300)}\r\n\r\n", 400));
         worker.Say(hints[..100]);
         stage.Settle();
         worker.Say(hints[100..] + Ok);
         stage.Settle();
-        Assert.Equal(200, client.Heard.Split("HTTP/1.1 103").Length - 1);
+        Assert.Equal(400, client.Heard.Split("HTTP/1.1 103").Length - 1);
         Assert.EndsWith("\r\n\r\nok", client.Heard, StringComparison.Ordinal);
     }
 
