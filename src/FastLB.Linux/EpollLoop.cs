@@ -68,9 +68,13 @@ public sealed unsafe partial class EpollLoop : KernelLoop
         Invariant.That(count >= 0 || count == -Libc.EINTR, "epoll_wait only fails when a signal interrupts it");
 
         // 3. Events become flags.
-        for (var i = 0; i < count; i++)
+        NoteAll(count);
+        if (count > 0 && IsTimerDue)
         {
-            Note(EpollEvents.EventsAt(_events, i), EpollEvents.DataAt(_events, i));
+            // The loop may not have run for a while. What came in the meantime came before its deadline.
+            DispatchReady();
+            NoteAll(Libc.EpollWait(_epoll, _events, EventsPerTurn, 0));
+            DispatchReady();
         }
 
         // 4. Timers and posted work.
@@ -183,6 +187,14 @@ public sealed unsafe partial class EpollLoop : KernelLoop
 
         var timer = Timers.MillisecondsToNext(NowMs);
         return timer < 0 ? maxWaitMs : maxWaitMs < 0 ? timer : Math.Min(timer, maxWaitMs);
+    }
+
+    private void NoteAll(int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            Note(EpollEvents.EventsAt(_events, i), EpollEvents.DataAt(_events, i));
+        }
     }
 
     private void Note(uint events, ulong data)

@@ -54,6 +54,8 @@ public abstract partial class KernelLoop : EventLoop, IDisposable
         return waitMs;
     }
 
+    private protected bool IsTimerDue => Timers.MillisecondsToNext(NowMs) == 0;
+
     /// <summary>After the sleep, or instead of it.</summary>
     private protected void NotePause()
     {

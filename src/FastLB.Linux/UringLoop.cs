@@ -147,9 +147,12 @@ public sealed unsafe partial class UringLoop : KernelLoop
         SetClock(ReadClockNs());
 
         // 3. Completions.
-        for (var i = 0; i < CompletionsPerTurn && TryNext(out var completion); i++)
+        var completed = CompleteSome();
+        if (completed > 0 && IsTimerDue)
         {
-            Complete(completion);
+            // The loop may not have run for a while. What came in the meantime came before its deadline.
+            Enter(0, 0);
+            CompleteSome();
         }
 
         // 4. Timers and posted work.
@@ -257,6 +260,18 @@ public sealed unsafe partial class UringLoop : KernelLoop
         Invariant.That(
             result >= 0 || result is -Libc.EINTR or -Libc.ETIME or -Libc.EAGAIN or -Libc.EBUSY,
             "io_uring_enter only fails when a signal, the time or a full completion queue ends it");
+    }
+
+    private int CompleteSome()
+    {
+        var count = 0;
+        while (count < CompletionsPerTurn && TryNext(out var completion))
+        {
+            Complete(completion);
+            count++;
+        }
+
+        return count;
     }
 
     private bool TryNext(out Completion completion) => _early.TryDequeue(out completion) || _ring.TryTake(out completion);
