@@ -50,7 +50,7 @@ public sealed class LoopBarrierTests
             {
                 loop.Turn(0);
             }
-        })).ToArray();
+        }) { IsBackground = true }).ToArray();
         Array.ForEach(threads, thread => thread.Start());
         for (var i = 0; i < 100; i++)
         {
