@@ -3,7 +3,7 @@ using FastLB.Core.Loop;
 namespace FastLB.Microbenchmarks;
 
 /// <summary>A loop without a kernel: it has a clock, timers and chance, and no connection ever comes.</summary>
-internal sealed class IdleLoop(int index) : EventLoop(index, new BufferPool(), (ulong)index, 1)
+public sealed class IdleLoop(int index) : EventLoop(index, new BufferPool(), (ulong)index, 1)
 {
     public override string EngineName => "none";
 

@@ -32,7 +32,8 @@ internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread
         Read(ref proxies[i].Metrics.UpstreamOpen),
         Read(ref proxies[i].Metrics.Requests),
         thread.AllocatedBytes,
-        thread.Loop.Buffers.Rented))];
+        thread.Loop.Buffers.Rented,
+        thread.Loop.AcceptPauses))];
 
     public IReadOnlyList<PoolStatus> Pools(IReadOnlyList<WorkerProcess> processes) => [.. pools.Select(pool => new PoolStatus(
         pool.Name,

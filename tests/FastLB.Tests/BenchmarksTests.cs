@@ -14,8 +14,25 @@ public sealed class BenchmarksTests
             var many = new PickBenchmarks { Workers = 64 };
             var cookies = new StickyCookieBenchmarks();
             var timers = new TimerBenchmarks();
+            var histogram = new HistogramBenchmarks();
+            var requests = new RequestParserBenchmarks();
+            var rules = new RequestRulesBenchmarks();
+            var responses = new ResponseParserBenchmarks();
+            var pieces = new TrickledRequestBenchmarks { PieceBytes = 16 };
+            var chunks = new ChunkedReaderBenchmarks { ChunkBytes = 1024 };
+            chunks.Setup();
+
+            // Assert.Equal allocates, so these do without it.
             return new TheoryData<string, Action>
             {
+                { "a wrk request is parsed", () => Assert.True(requests.WrkRequest() == SampleMessages.WrkRequest.Length) },
+                { "a browser request is parsed", () => Assert.True(requests.BrowserRequest() == SampleMessages.BrowserRequest.Length) },
+                { "a wrk request is checked", () => Assert.True(rules.WrkRequest() > 0) },
+                { "a browser request is checked", () => Assert.True(rules.BrowserRequest() > 0) },
+                { "a Node response is parsed", () => Assert.True(responses.NodeResponse() == SampleMessages.NodeResponse.Length) },
+                { "a Node response is checked", () => Assert.True(responses.NodeResponseWithRules() == 128) },
+                { "a request in pieces is parsed", () => Assert.True(pieces.BrowserRequest() == SampleMessages.BrowserRequest.Length) },
+                { "64 KB in chunks are read", () => Assert.True(chunks.Read() == 64 * 1024) },
                 { "a wrk request's head is rewritten", () => Assert.True(heads.WrkRequest() > 0) },
                 { "a browser request's head is rewritten", () => Assert.True(heads.BrowserRequestWithStickyCookieStripped() > 0) },
                 { "a Node response's head is rewritten", () => Assert.True(heads.NodeResponse() > 0) },
@@ -26,6 +43,10 @@ public sealed class BenchmarksTests
                 { "the last of ten routes", () => Assert.True(s_routes.LastOfTen() == 9) },
                 { "a deadline pushed back", timers.PushBack },
                 { "a deadline armed and cancelled", timers.ArmAndCancel },
+                { "a deadline reached", () => Assert.True(timers.ArmAndReach() > 0) },
+                { "a turn of the loop with nothing to do", s_turns.NothingToDo },
+                { "a byte received and sent", () => Assert.True(s_turns.EchoOneByte() == 42) },
+                { "a duration recorded", histogram.Record },
                 { "a buffer rented and released", () => Assert.True(s_buffers.RentAndRelease()) },
             };
         }
@@ -33,6 +54,7 @@ public sealed class BenchmarksTests
 
     private static readonly RouteBenchmarks s_routes = new();
     private static readonly BufferBenchmarks s_buffers = new();
+    private static readonly LoopTurnBenchmarks s_turns = new();
 
     [Theory]
     [MemberData(nameof(Benchmarks))]
@@ -50,5 +72,15 @@ public sealed class BenchmarksTests
         }
 
         Assert.True(GC.GetAllocatedBytesForCurrentThread() == before, $"{what} allocated");
+    }
+
+    [Fact]
+    public void Histograms_of_several_loops_are_read_as_one() => Assert.InRange(new HistogramReadingBenchmarks().MergeAndRead(), 4 * 50_000, 4 * 100_000);
+
+    [Fact]
+    public void Loops_that_share_pools_count_every_request_once()
+    {
+        Assert.True(SharedNothing.MeasureRequests(threads: 4, requests: 10_000) >= 0);
+        Assert.True(SharedNothing.MeasureControl(threads: 4, increments: 10_000) >= 0);
     }
 }

@@ -92,6 +92,11 @@ internal static class MetricsText
             "Managed memory that a loop's thread allocated.",
             l => l.AllocatedBytes);
         Render("fastlb_loop_buffers_rented", "gauge", "Buffers that are in use on a loop.", l => l.BuffersRented);
+        Render(
+            "fastlb_loop_accept_pauses_total",
+            "counter",
+            "How often a loop stopped accepting for a moment because descriptors or memory had run out.",
+            l => l.AcceptPauses);
 
         void Render(string name, string type, string help, Func<LoopStatus, long> value)
         {

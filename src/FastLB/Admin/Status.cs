@@ -26,6 +26,7 @@ public sealed record ServerStatus(
 /// <param name="Requests">Requests and tunnels since the start.</param>
 /// <param name="AllocatedBytes">By the loop's thread since the start; it stands still once everything is warm.</param>
 /// <param name="BuffersRented">Buffers in use now.</param>
+/// <param name="AcceptPauses">How often accepting rested for a moment because descriptors or memory had run out.</param>
 public sealed record LoopStatus(
     int Index,
     int? Cpu,
@@ -33,7 +34,8 @@ public sealed record LoopStatus(
     long UpstreamConnections,
     long Requests,
     long AllocatedBytes,
-    long BuffersRented);
+    long BuffersRented,
+    long AcceptPauses);
 
 /// <param name="Protocol"><c>http</c> or <c>tcp</c>.</param>
 /// <param name="Connections">Open client connections; null when they are not counted per listener.</param>

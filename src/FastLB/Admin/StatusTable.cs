@@ -58,7 +58,7 @@ internal static class StatusTable
         text.AppendLine();
         AppendTable(
             text,
-            ["LOOP", "CORE", "CONNECTIONS", "TO WORKERS", "REQUESTS", "ALLOCATED", "BUFFERS"],
+            ["LOOP", "CORE", "CONNECTIONS", "TO WORKERS", "REQUESTS", "ALLOCATED", "BUFFERS", "ACCEPT PAUSES"],
             [.. status.Loops.Select(l => new[]
             {
                 Count(l.Index),
@@ -68,6 +68,7 @@ internal static class StatusTable
                 Count(l.Requests),
                 Bytes(l.AllocatedBytes),
                 Count(l.BuffersRented),
+                Count(l.AcceptPauses),
             })]);
         return text.ToString();
     }

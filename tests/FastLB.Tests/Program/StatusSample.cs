@@ -13,7 +13,7 @@ internal static class StatusSample
         "epoll",
         "io-uring is not built in",
         draining,
-        [new LoopStatus(0, 1, 3, 2, 1000, 4096, 5), new LoopStatus(1, null, 0, 0, 0, 0, 0)],
+        [new LoopStatus(0, 1, 3, 2, 1000, 4096, 5, 6), new LoopStatus(1, null, 0, 0, 0, 0, 0, 0)],
         [new ListenerStatus("127.0.0.1:8000", "http", 3), new ListenerStatus("unix:/run/\"a\\b\".sock", "tcp", null)],
         [
             new PoolStatus(

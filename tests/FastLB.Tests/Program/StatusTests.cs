@@ -46,6 +46,7 @@ public partial class StatusTests
     [InlineData("fastlb_responses_total{class=\"2xx\"} 998")]
     [InlineData("fastlb_errors_total{cause=\"bad-request\"} 3")]
     [InlineData("fastlb_loop_requests_total{loop=\"0\"} 1000")]
+    [InlineData("fastlb_loop_accept_pauses_total{loop=\"0\"} 6")]
     [InlineData("fastlb_listener_connections{bind=\"127.0.0.1:8000\",protocol=\"http\"} 3")]
     [InlineData("fastlb_pool_errors_total{pool=\"app\",cause=\"connect-failed\"} 2")]
     [InlineData("fastlb_pool_workers{pool=\"app\",state=\"starting\"} 1")]
@@ -75,6 +76,11 @@ public partial class StatusTests
             "WORKER  STATE     GENERATION  PID   ADDRESS          IN FLIGHT  REQUESTS  FAILURES  RESTARTS  LAST EXIT\n" +
             "app/0   ready     2           4711  127.0.0.1:40001  3          999       2         1         signal 9\n" +
             "app/0   starting  3           4713  127.0.0.1:40003  0          0         0         1         signal 9\n",
+            table,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "LOOP  CORE  CONNECTIONS  TO WORKERS  REQUESTS  ALLOCATED  BUFFERS  ACCEPT PAUSES\n" +
+            "0     1     3            2           1000      4096 B     5        6\n",
             table,
             StringComparison.Ordinal);
         Assert.Contains(", 114 GB in, 5 B out\na request took 250 us (median), 50.0 ms (99 %), 2.0 s (longest)\n", table, StringComparison.Ordinal);
