@@ -32,8 +32,9 @@ class Contestant:
     workers: str = "tcp"  # How workers are reached: tcp or unix.
     sticky: bool = False
     bodies: str = "small"  # small, medium or large: the peers are tuned for them.
-    engine: str = "auto"  # FastLB only, as are the next two.
+    engine: str = "auto"  # FastLB only, as are the next two, which are only written when they are given.
     acceleration: str | None = None
+    spin: str | None = None
     capacity: int = MAX_CLIENTS  # Connections that the peers are configured for; FastLB has no such setting.
     is_default: bool = False  # What FastLB does here when nothing is configured: the one that is held to the bounds.
     is_reference: bool = False  # Shown beside the others, but no bound is judged against it.
@@ -120,8 +121,9 @@ def fastlb_configuration(contestant, folder, port, origin, admin_port):
     addresses = ", ".join(f'"{address}"' for address in _worker_addresses(contestant, origin, "unix:{}"))
     sticky = f", sticky: {{ cookie: {COOKIE} }}" if contestant.sticky else ""
     tcp = f", tcp: {{ acceleration: {contestant.acceleration} }}" if contestant.acceleration else ""
+    spin = f"spin: {contestant.spin}\n" if contestant.spin else ""
     return f"""engine: {contestant.engine}
-loops: 1
+{spin}loops: 1
 admin: {{ bind: "127.0.0.1:{admin_port}" }}
 listeners: [{{ bind: "127.0.0.1:{port}", protocol: {contestant.protocol}, pool: app }}]
 pools: {{ app: {{ workers: [{addresses}]{sticky}{tcp} }} }}

@@ -1,6 +1,7 @@
 """The report as Markdown: first every bound and whether it is met, then every workload with all of its figures."""
 
 import datetime
+import math
 import statistics
 import typing
 
@@ -59,8 +60,8 @@ def better_peer(result):
 
 
 def ratios(result, contestant, peer):
-    """Round by round, so that what disturbed a round disturbed both."""
-    return [mine / theirs for mine, theirs in zip(_figures(result, contestant), _figures(result, peer))]
+    """Round by round, so that what disturbed a round disturbed both. A difference that noise made nothing of has no ratio."""
+    return [mine / theirs if theirs > 0 else math.inf for mine, theirs in zip(_figures(result, contestant), _figures(result, peer))]
 
 
 def allocations(results):

@@ -5,6 +5,7 @@ A workload answers, for each contestant, one dictionary of figures per round; th
 
 import dataclasses
 import time
+import typing
 
 import accounting
 import load
@@ -253,21 +254,29 @@ class Start(Workload):
         return result
 
 
-def all_workloads(engines, default_engine, accelerations):
-    """Every row of the report, in its order.
+class Features(typing.NamedTuple):
+    """What the FastLB that is measured has here, where versions and machines differ."""
 
-    engines: those that this FastLB has here. default_engine: what `engine: auto` is. accelerations: those of tcp pools;
-    empty when this FastLB has no such setting.
-    """
+    engines: list = ["epoll", "io-uring"]
+    default_engine: str = "io-uring"  # What `engine: auto` is.
+    accelerations: list = ["sockmap", "splice", "copy"]  # Of TCP pools.
+    spins: list = ["adaptive"]
+
+
+def all_workloads(features):
+    """Every row of the report by its name, in its order."""
 
     def fastlb(suffix="", **setting):
         return tuple(
-            Contestant(f"fastlb {engine}{suffix}", "fastlb", engine=engine, is_default=engine == default_engine, **setting) for engine in engines)
+            Contestant(f"fastlb {engine}{suffix}", "fastlb", engine=engine, is_default=engine == features.default_engine, **setting)
+            for engine in features.engines)
 
     def peers(suffix="", **setting):
         return (Contestant(f"nginx{suffix}", "nginx", **setting), Contestant(f"haproxy{suffix}", "haproxy", **setting))
 
     everybody = fastlb() + peers()
+    spinning = tuple(
+        Contestant(f"fastlb {features.default_engine}, spin {spin}", "fastlb", engine=features.default_engine, spin=spin) for spin in features.spins)
     rows = [
         ClosedLoop("keep-alive-64", "keep-alive, 128 B, 64 connections", CPU_PER_REQUEST, 0.80, everybody),
         ClosedLoop(
@@ -282,24 +291,24 @@ def all_workloads(engines, default_engine, accelerations):
         ClosedLoop("pipelined-16", "pipelined, 16 deep", CPU_PER_REQUEST, 0.50, everybody, depth=16),
         ClosedLoop("body-100k", "100 KB bodies", CPU_PER_GB, 0.85, fastlb() + peers(bodies="medium"), path="/medium", connections=32, note=SPLICING),
         ClosedLoop("body-10m", "10 MB bodies", CPU_PER_GB, 0.90, fastlb() + peers(bodies="large"), path="/large", connections=8, note=SPLICING),
-        *_tcp_rows(engines, default_engine, accelerations, peers(protocol="tcp")),
-        FixedRate("fixed-rate", f"latency at a fixed {FIXED_RATE_PER_SECOND:,} requests/s", "p50 added us", 0.85, everybody),
+        *_tcp_rows(features, peers(protocol="tcp")),
+        FixedRate("fixed-rate", f"latency at a fixed {FIXED_RATE_PER_SECOND:,} requests/s", "p50 added us", 0.85, fastlb() + spinning + peers()),
         IdleMemory("idle-memory", f"memory of {IDLE_CONNECTIONS:,} idle connections", "user memory B per connection", 0.60, everybody),
         Start("start", "start to first answer", "ms to first answer", 150, everybody),
     ]
     return {row.name: row for row in rows}
 
 
-def _tcp_rows(engines, default_engine, accelerations, peers):
+def _tcp_rows(features, peers):
     def fastlb(choices, default):
         return tuple(
             Contestant(
                 f"fastlb {engine}" + (f", {choice}" if choice else ""), "fastlb", protocol="tcp", engine=engine, acceleration=choice,
-                is_default=engine == default_engine and choice == default)
-            for engine in engines for choice in choices)
+                is_default=engine == features.default_engine and choice == default)
+            for engine in features.engines for choice in choices)
 
-    without = [choice for choice in accelerations if choice != "sockmap"]
-    if "sockmap" in accelerations:
+    without = [choice for choice in features.accelerations if choice != "sockmap"]
+    if "sockmap" in features.accelerations:
         yield ClosedLoop("tcp-sockmap", "TCP, 128 B, sockmap", MACHINE_PER_REQUEST, 0.75, fastlb(["sockmap"], "sockmap") + peers)
     choices = without or [None]
     yield ClosedLoop("tcp", "TCP, 128 B, without sockmap", CPU_PER_REQUEST, 1.00, fastlb(choices, choices[0]) + peers)
