@@ -89,7 +89,7 @@ def main():
     if unknown := set(names) - set(all_workloads(Features())):
         raise BenchmarkError(f"there is no workload {', '.join(sorted(unknown))}; there are {', '.join(all_workloads(Features()))}")
 
-    with Bench(options) as bench:
+    with machine.priority(options.priority), Bench(options) as bench:
         left_out = []
         features, fastlb_line = bench.features(names, left_out)
         rows = all_workloads(features)
@@ -116,7 +116,7 @@ def with_twin(workload, wanted):
     if not wanted:
         return workload
     twins = tuple(
-        dataclasses.replace(contestant, name=f"{contestant.name}, again", is_default=False)
+        dataclasses.replace(contestant, name=f"{contestant.name}, again", is_default=False, is_twin=True)
         for contestant in workload.contestants if contestant.is_default)
     return dataclasses.replace(workload, contestants=workload.contestants + twins)
 
@@ -147,6 +147,7 @@ def read_options():
     parser.add_argument("--warm-up", type=int, default=10, help="seconds of load before FastLB's first round (default 10)")
     parser.add_argument("--fastlb", default="publish/fastlb", help="the program, or fastlb.dll for the one of a build (default publish/fastlb)")
     parser.add_argument("--twin", action="store_true", help="run the default FastLB twice; their ratio is the noise of the measurement")
+    parser.add_argument("--priority", action="store_true", help="take the cores from other processes (nice -20), for a machine that is not quiet")
     parser.add_argument("--no-system-calls", dest="system_calls", action="store_false", help="do not count system calls with perf")
     parser.add_argument("--perf", type=names, default=[], metavar="A,B", help="add the hot functions of these workloads (perf record)")
     parser.add_argument("--write", action="store_true", help="write the report and its chart into perf-results/ and the chart to docs/speed.svg")
