@@ -21,9 +21,9 @@ import report
 from machine import BenchmarkError
 from origin import Origin
 from proxies import Contestant, FastLb, Proxy
-from workloads import all_workloads
+from workloads import Features, all_workloads
 
-CAPTION = "CPU time (in the last two rows median latency added, and memory); one core of one machine, medians of interleaved rounds"
+CAPTION = "CPU time per request or GB, median latency added, memory; one core of one machine, medians of interleaved rounds"
 
 
 class Bench:
@@ -49,20 +49,31 @@ class Bench:
     def proxy(self, contestant, **keywords):
         return Proxy(contestant, self.folder, self.origin, self.fastlb, self._environment, **keywords)
 
-    def default_engine(self):
+    def _default_engine(self):
         with self.proxy(Contestant("fastlb", "fastlb")) as proxy:
             status = proxy.status()
             engine = status["engine"].replace("_", "-")  # As the configuration names it.
             return engine, f"FastLB {status['version']}, `engine: auto` is {engine} here ({status['engineReason']})"
 
-    def available(self, contestants, left_out):
-        """Those in which this FastLB starts and answers; why it does not goes to left_out."""
-        for contestant in contestants:
+    def features(self, names, left_out):
+        """What the workloads of these names need to know, and a line about this FastLB. What it refuses goes to left_out."""
+        default_engine, line = self._default_engine()
+        engines = self._accepted("engine", Features().engines, left_out)
+        spins = self._accepted("spin", Features().spins, left_out) if "fixed-rate" in names else []
+        is_tcp = any(name.startswith("tcp") for name in names)
+        accelerations = self._accepted("acceleration", Features().accelerations, left_out, protocol="tcp") if is_tcp else []
+        return Features(engines, default_engine, accelerations, spins), line
+
+    def _accepted(self, setting, values, left_out, **others):
+        """The values of a setting with which this FastLB starts and answers."""
+        accepted = []
+        for value in values:
             try:
-                self.proxy(contestant).stop()
-                yield contestant
+                self.proxy(Contestant(f"{setting} {value}", "fastlb", **{setting: value}, **others)).stop()
+                accepted.append(value)
             except BenchmarkError as error:
                 left_out.append(str(error))
+        return accepted
 
 
 def main():
@@ -74,20 +85,18 @@ def main():
         raise BenchmarkError("two cores are needed, one for the proxy and one for the load")
     os.sched_setaffinity(0, {machine.LOAD_CORE})
 
-    with Bench(options) as bench:
+    names = options.workloads or list(all_workloads(Features()))
+    if unknown := set(names) - set(all_workloads(Features())):
+        raise BenchmarkError(f"there is no workload {', '.join(sorted(unknown))}; there are {', '.join(all_workloads(Features()))}")
+
+    with machine.priority(options.priority), Bench(options) as bench:
         left_out = []
-        default_engine, fastlb_line = bench.default_engine()
-        engines = [c.engine for c in bench.available([Contestant(f"engine {e}", "fastlb", engine=e) for e in ("epoll", "io-uring")], left_out)]
-        accelerations = []
-        if any(name.startswith("tcp") for name in options.workloads or ["tcp"]):
-            accelerations = [c.acceleration for c in bench.available(
-                [Contestant(f"tcp acceleration {a}", "fastlb", protocol="tcp", acceleration=a) for a in ("sockmap", "splice", "copy")], left_out)]
-        rows = all_workloads(engines, default_engine, accelerations)
-        chosen = options.workloads or list(rows)
-        if unknown := set(chosen) - set(rows):
-            raise BenchmarkError(f"there is no workload {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
+        features, fastlb_line = bench.features(names, left_out)
+        rows = all_workloads(features)
         results, failures = [], []
-        for name in chosen:
+        for name in names:
+            if name not in rows:
+                continue  # It is about what was left out.
             print(f"{datetime.datetime.now():%H:%M:%S} {name}", file=sys.stderr, flush=True)
             try:
                 results.append(with_twin(rows[name], options.twin).run(bench))
@@ -107,7 +116,7 @@ def with_twin(workload, wanted):
     if not wanted:
         return workload
     twins = tuple(
-        dataclasses.replace(contestant, name=f"{contestant.name}, again", is_default=False)
+        dataclasses.replace(contestant, name=f"{contestant.name}, again", is_default=False, is_twin=True)
         for contestant in workload.contestants if contestant.is_default)
     return dataclasses.replace(workload, contestants=workload.contestants + twins)
 
@@ -138,6 +147,7 @@ def read_options():
     parser.add_argument("--warm-up", type=int, default=10, help="seconds of load before FastLB's first round (default 10)")
     parser.add_argument("--fastlb", default="publish/fastlb", help="the program, or fastlb.dll for the one of a build (default publish/fastlb)")
     parser.add_argument("--twin", action="store_true", help="run the default FastLB twice; their ratio is the noise of the measurement")
+    parser.add_argument("--priority", action="store_true", help="take the cores from other processes (nice -20), for a machine that is not quiet")
     parser.add_argument("--no-system-calls", dest="system_calls", action="store_false", help="do not count system calls with perf")
     parser.add_argument("--perf", type=names, default=[], metavar="A,B", help="add the hot functions of these workloads (perf record)")
     parser.add_argument("--write", action="store_true", help="write the report and its chart into perf-results/ and the chart to docs/speed.svg")

@@ -1,12 +1,10 @@
 """Load generators on the load core: wrk as fast as it goes, fixed_rate at a steady rate, and connections that do nothing."""
 
-import functools
 import json
 import pathlib
 import re
 import socket
 import subprocess
-import tempfile
 import typing
 
 import machine
@@ -44,7 +42,7 @@ def ab(port, requests, connections):
 
 def fixed_rate(port, rate, seconds, connections):
     """An open loop. Latencies in us, from when a request was due: p50, p99, p999 and max, with requests and seconds."""
-    return json.loads(_checked(machine.pinned(machine.LOAD_CORE, [_fixed_rate_program(), port, rate, seconds, connections])))
+    return json.loads(_checked(machine.pinned(machine.LOAD_CORE, [machine.compiled("fixed_rate.c"), port, rate, seconds, connections])))
 
 
 def idle_connections(port, count, expected_body):
@@ -71,10 +69,3 @@ def _checked(command):
     if result.returncode != 0:
         raise BenchmarkError(f"{' '.join(command)} ended with {result.returncode}: {result.stderr.strip() or result.stdout.strip()}")
     return result.stdout
-
-
-@functools.cache
-def _fixed_rate_program():
-    path = pathlib.Path(tempfile.mkdtemp(prefix="fastlb-bench-rate-")) / "fixed_rate"
-    _checked(["gcc", "-O2", "-Wall", "-Wextra", "-o", str(path), str(HERE / "fixed_rate.c")])
-    return path

@@ -1,5 +1,7 @@
 """The machine under the measurement: which core is whose, ports, programs and what a report has to say about all of it."""
 
+import atexit
+import contextlib
 import functools
 import os
 import pathlib
@@ -8,6 +10,7 @@ import random
 import shutil
 import socket
 import subprocess
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -32,10 +35,41 @@ def pinned(core, command):
     return ["taskset", "--cpu-list", str(core), *map(str, command)]
 
 
-def start(core, command, log):
-    """A process of its own session on one core. Whoever starts it stops it with stop()."""
+def start(core, command, log, environment=None):
+    """A process on one core. Whoever starts it stops it with stop()."""
     with open(log, "w") as output:
-        return subprocess.Popen(pinned(core, command), stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        return subprocess.Popen(
+            pinned(core, command), stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})})
+
+
+@functools.cache
+def compiled(source):
+    """The path of the program that a C file of this folder becomes."""
+    target = pathlib.Path(tempfile.mkdtemp(prefix="fastlb-bench-")) / pathlib.Path(source).stem
+    atexit.register(shutil.rmtree, target.parent)
+    result = subprocess.run(
+        [program("gcc"), "-O2", "-Wall", "-Wextra", "-o", target, pathlib.Path(__file__).parent / source], capture_output=True, text=True)
+    if result.returncode != 0:
+        raise BenchmarkError(f"gcc cannot compile {source}:\n{result.stderr}")
+    return target
+
+
+@contextlib.contextmanager
+def priority(wanted):
+    """Within it this program and all that it starts go before what else runs on their cores, for a machine that is not quiet.
+
+    Where the kernel schedules by session (sched(7), autogroup), nice alone only counts within one: the session is made nice, too.
+    """
+    session = pathlib.Path("/proc/self/autogroup")
+    if wanted:
+        os.nice(-20)
+        if session.exists():
+            session.write_text("-20")
+    try:
+        yield
+    finally:
+        if wanted and session.exists():
+            session.write_text("0")
 
 
 def stop(process, patience_seconds=10):

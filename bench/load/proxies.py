@@ -8,7 +8,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -31,11 +30,13 @@ class Contestant:
     protocol: str = "http"
     workers: str = "tcp"  # How workers are reached: tcp or unix.
     sticky: bool = False
-    bodies: str = "small"  # small, medium or large: the peers are tuned for them.
-    engine: str = "auto"  # FastLB only, as are the next two.
+    bodies: str = "small"  # small, medium or large: what the origin answers; the peers are tuned for it.
+    engine: str = "auto"  # FastLB only, as are the next two, which are only written when they are given.
     acceleration: str | None = None
+    spin: str | None = None
     capacity: int = MAX_CLIENTS  # Connections that the peers are configured for; FastLB has no such setting.
     is_default: bool = False  # What FastLB does here when nothing is configured: the one that is held to the bounds.
+    is_twin: bool = False  # The same as the default, to see what two equal programs differ by.
     is_reference: bool = False  # Shown beside the others, but no bound is judged against it.
 
     @property
@@ -120,8 +121,9 @@ def fastlb_configuration(contestant, folder, port, origin, admin_port):
     addresses = ", ".join(f'"{address}"' for address in _worker_addresses(contestant, origin, "unix:{}"))
     sticky = f", sticky: {{ cookie: {COOKIE} }}" if contestant.sticky else ""
     tcp = f", tcp: {{ acceleration: {contestant.acceleration} }}" if contestant.acceleration else ""
+    spin = f"spin: {contestant.spin}\n" if contestant.spin else ""
     return f"""engine: {contestant.engine}
-loops: 1
+{spin}loops: 1
 admin: {{ bind: "127.0.0.1:{admin_port}" }}
 listeners: [{{ bind: "127.0.0.1:{port}", protocol: {contestant.protocol}, pool: app }}]
 pools: {{ app: {{ workers: [{addresses}]{sticky}{tcp} }} }}
@@ -131,6 +133,8 @@ pools: {{ app: {{ workers: [{addresses}]{sticky}{tcp} }} }}
 def _worker_addresses(contestant, origin, unix_form):
     if contestant.workers == "unix":
         return [unix_form.format(origin.unix_path)]
+    if contestant.bodies != "small":
+        return [f"127.0.0.1:{origin.file_port}"]
     return [f"127.0.0.1:{port}" for port in origin.ports[: 2 if contestant.sticky else 1]]
 
 
@@ -165,10 +169,7 @@ class Proxy:
             command = [*fastlb.command, "run", "-c", configuration]
         configuration.write_text(text)
         started_at = time.monotonic()
-        with open(self._log, "w") as log:
-            self._process = subprocess.Popen(
-                machine.pinned(machine.PROXY_CORE, command), stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-                env={**os.environ, **(environment or {})})
+        self._process = machine.start(machine.PROXY_CORE, command, self._log, environment)
         try:
             self._wait_until_it_answers(poll_seconds)
             self.first_answer_seconds = time.monotonic() - started_at
@@ -193,9 +194,13 @@ class Proxy:
     def usage(self):
         return accounting.usage_of(self.pid)
 
-    def get(self, path="/"):
+    @property
+    def path(self):
+        return f"/{self.contestant.bodies}"
+
+    def get(self):
         """Body and Set-Cookie of one answer."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{self.path}", timeout=10) as answer:
             return answer.read(), answer.headers.get("Set-Cookie")
 
     def status(self):

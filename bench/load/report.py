@@ -1,6 +1,7 @@
 """The report as Markdown: first every bound and whether it is met, then every workload with all of its figures."""
 
 import datetime
+import math
 import statistics
 import typing
 
@@ -59,8 +60,8 @@ def better_peer(result):
 
 
 def ratios(result, contestant, peer):
-    """Round by round, so that what disturbed a round disturbed both."""
-    return [mine / theirs for mine, theirs in zip(_figures(result, contestant), _figures(result, peer))]
+    """Round by round, so that what disturbed a round disturbed both. A difference that noise made nothing of has no ratio."""
+    return [mine / theirs if theirs > 0 else math.inf for mine, theirs in zip(_figures(result, contestant), _figures(result, peer))]
 
 
 def allocations(results):
@@ -85,7 +86,7 @@ def markdown(report, chart_name=None):
         "",
         *(f"- {line}" for line in [*machine.description(), *report.fastlb]),
         "",
-        f"The proxy alone on core {machine.PROXY_CORE}; load and origin (nginx) on core {machine.LOAD_CORE}. {options.rounds} interleaved rounds of "
+        f"The proxy alone on core {machine.PROXY_CORE}; load and origin on core {machine.LOAD_CORE}. {options.rounds} interleaved rounds of "
         f"{options.seconds} s; medians, lowest to highest in brackets. CPU is user and system time of all of a proxy's threads and ksoftirqd "
         "of its core. All proxies add X-Forwarded-For, -Proto and -Host; nginx and HAProxy write no access log, FastLB counts its metrics. "
         "A ratio is FastLB's figure by that of the better peer, round by round; under 1 is better.",
@@ -153,6 +154,9 @@ def _section(result):
         if has_calls:
             cells.append(result.system_calls.get(contestant, ""))
         lines.append(f"| {' | '.join(cells)} |")
+    for twin in filter(lambda contestant: contestant.is_twin, result.rounds):
+        median, low, high = _median_and_range(ratios(result, twin, next(each for each in result.rounds if each.is_default)))
+        lines += ["", f"Noise: the same FastLB started twice differed by {median:.2f} ({low:.2f} to {high:.2f})."]
     disturbed = [figures[OTHERS] for rounds in result.rounds.values() for figures in rounds if OTHERS in figures]
     if disturbed and statistics.median(disturbed) > DISTURBED_PERCENT:
         lines += ["", f"Disturbed: other processes used {statistics.median(disturbed):.0f} % of the proxy's core."]

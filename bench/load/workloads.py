@@ -5,12 +5,13 @@ A workload answers, for each contestant, one dictionary of figures per round; th
 
 import dataclasses
 import time
+import typing
 
 import accounting
 import load
 import observation
+import origin
 from machine import BenchmarkError
-from origin import SMALL, Origin
 from proxies import COOKIE, Contestant, Proxy
 
 PEER_WARM_UP_SECONDS = 1  # There is nothing to compile in nginx and HAProxy; their connections have to be open.
@@ -59,7 +60,6 @@ class ClosedLoop(Workload):
     """wrk against proxies that all run the whole time; each round loads one after the other."""
 
     connections: int = 64
-    path: str = "/"
     depth: int = 1
     headers: tuple = ()
 
@@ -95,20 +95,20 @@ class ClosedLoop(Workload):
         """What one client gets byte by byte, and that ab, which speaks HTTP/1.0, gets an answer of the right length each time."""
         if self.headers == CLOSE:
             load.ab(proxy.port, AB_REQUESTS, self.connections)
-        body, _ = proxy.get(self.path)
-        if body != Origin.body(self.path):
+        body, _ = proxy.get()
+        if body != origin.body(proxy.contestant.bodies):
             raise BenchmarkError(f"{proxy.contestant.name} answered a body of {len(body)} bytes that is not the origin's")
 
     def _load(self, proxy, headers, seconds):
         try:
-            done = load.wrk(proxy.port, seconds, self.connections, self.path, self.depth, headers[proxy])
+            done = load.wrk(proxy.port, seconds, self.connections, proxy.path, self.depth, headers[proxy])
         except BenchmarkError as error:
             raise BenchmarkError(f"{self.name}, {proxy.contestant.name}: {error}") from error
-        body = len(Origin.body(self.path))
+        body = origin.SIZES[proxy.contestant.bodies]
         if done.bytes < done.requests * body:
             raise BenchmarkError(f"{self.name}, {proxy.contestant.name}: {done.requests} answers had only {done.bytes} bytes")
         # wrk counts whole answers only. Of large ones the last are cut off by its end, but their bytes were carried.
-        return done if body == SMALL else done._replace(requests=done.bytes / body)
+        return done if proxy.contestant.bodies == "small" else done._replace(requests=done.bytes / body)
 
     def _observe(self, bench, proxy, headers, result):
         if bench.observes_system_calls:
@@ -204,7 +204,7 @@ class IdleMemory(Workload):
                 small = self._warm_memory(bench, proxy)
         with bench.proxy(contestant) as proxy:
             before, allocated = self._warm_memory(bench, proxy), proxy.allocated_bytes()
-            connections = load.idle_connections(proxy.port, IDLE_CONNECTIONS, Origin.body("/"))
+            connections = load.idle_connections(proxy.port, IDLE_CONNECTIONS, origin.body("small"))
             try:
                 time.sleep(SETTLING_SECONDS)
                 after = accounting.memory_of(proxy.pid)
@@ -253,21 +253,29 @@ class Start(Workload):
         return result
 
 
-def all_workloads(engines, default_engine, accelerations):
-    """Every row of the report, in its order.
+class Features(typing.NamedTuple):
+    """What the FastLB that is measured has here, where versions and machines differ."""
 
-    engines: those that this FastLB has here. default_engine: what `engine: auto` is. accelerations: those of tcp pools;
-    empty when this FastLB has no such setting.
-    """
+    engines: list = ["epoll", "io-uring"]
+    default_engine: str = "io-uring"  # What `engine: auto` is.
+    accelerations: list = ["sockmap", "splice", "copy"]  # Of TCP pools.
+    spins: list = ["adaptive"]
+
+
+def all_workloads(features):
+    """Every row of the report by its name, in its order."""
 
     def fastlb(suffix="", **setting):
         return tuple(
-            Contestant(f"fastlb {engine}{suffix}", "fastlb", engine=engine, is_default=engine == default_engine, **setting) for engine in engines)
+            Contestant(f"fastlb {engine}{suffix}", "fastlb", engine=engine, is_default=engine == features.default_engine, **setting)
+            for engine in features.engines)
 
     def peers(suffix="", **setting):
         return (Contestant(f"nginx{suffix}", "nginx", **setting), Contestant(f"haproxy{suffix}", "haproxy", **setting))
 
     everybody = fastlb() + peers()
+    spinning = tuple(
+        Contestant(f"fastlb {features.default_engine}, spin {spin}", "fastlb", engine=features.default_engine, spin=spin) for spin in features.spins)
     rows = [
         ClosedLoop("keep-alive-64", "keep-alive, 128 B, 64 connections", CPU_PER_REQUEST, 0.80, everybody),
         ClosedLoop(
@@ -280,26 +288,26 @@ def all_workloads(engines, default_engine, accelerations):
             note=f"FastLB verifies a signed cookie, HAProxy has `cookie insert`; nginx 1.22 can only hash a cookie (`hash $cookie_{COOKIE}`) that somebody else sets."),
         ClosedLoop("new-connections", "a new connection per request", CPU_PER_REQUEST, 0.80, everybody, headers=CLOSE),
         ClosedLoop("pipelined-16", "pipelined, 16 deep", CPU_PER_REQUEST, 0.50, everybody, depth=16),
-        ClosedLoop("body-100k", "100 KB bodies", CPU_PER_GB, 0.85, fastlb() + peers(bodies="medium"), path="/medium", connections=32, note=SPLICING),
-        ClosedLoop("body-10m", "10 MB bodies", CPU_PER_GB, 0.90, fastlb() + peers(bodies="large"), path="/large", connections=8, note=SPLICING),
-        *_tcp_rows(engines, default_engine, accelerations, peers(protocol="tcp")),
-        FixedRate("fixed-rate", f"latency at a fixed {FIXED_RATE_PER_SECOND:,} requests/s", "p50 added us", 0.85, everybody),
+        ClosedLoop("body-100k", "100 KB bodies", CPU_PER_GB, 0.85, fastlb(bodies="medium") + peers(bodies="medium"), connections=32, note=SPLICING),
+        ClosedLoop("body-10m", "10 MB bodies", CPU_PER_GB, 0.90, fastlb(bodies="large") + peers(bodies="large"), connections=8, note=SPLICING),
+        *_tcp_rows(features, peers(protocol="tcp")),
+        FixedRate("fixed-rate", f"latency at a fixed {FIXED_RATE_PER_SECOND:,} requests/s", "p50 added us", 0.85, fastlb() + spinning + peers()),
         IdleMemory("idle-memory", f"memory of {IDLE_CONNECTIONS:,} idle connections", "user memory B per connection", 0.60, everybody),
         Start("start", "start to first answer", "ms to first answer", 150, everybody),
     ]
     return {row.name: row for row in rows}
 
 
-def _tcp_rows(engines, default_engine, accelerations, peers):
+def _tcp_rows(features, peers):
     def fastlb(choices, default):
         return tuple(
             Contestant(
                 f"fastlb {engine}" + (f", {choice}" if choice else ""), "fastlb", protocol="tcp", engine=engine, acceleration=choice,
-                is_default=engine == default_engine and choice == default)
-            for engine in engines for choice in choices)
+                is_default=engine == features.default_engine and choice == default)
+            for engine in features.engines for choice in choices)
 
-    without = [choice for choice in accelerations if choice != "sockmap"]
-    if "sockmap" in accelerations:
+    without = [choice for choice in features.accelerations if choice != "sockmap"]
+    if "sockmap" in features.accelerations:
         yield ClosedLoop("tcp-sockmap", "TCP, 128 B, sockmap", MACHINE_PER_REQUEST, 0.75, fastlb(["sockmap"], "sockmap") + peers)
     choices = without or [None]
     yield ClosedLoop("tcp", "TCP, 128 B, without sockmap", CPU_PER_REQUEST, 1.00, fastlb(choices, choices[0]) + peers)
