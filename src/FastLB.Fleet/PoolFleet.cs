@@ -1,6 +1,5 @@
 using System.Collections;
 using System.Globalization;
-using System.Net;
 using FastLB.Core.Balancing;
 using FastLB.Core.Loop;
 using FastLB.Linux;
@@ -38,6 +37,7 @@ internal sealed class PoolFleet
     private readonly RunSettings _run;
     private readonly FleetResources _fleet;
     private readonly Supervisor _supervisor;
+    private readonly WorkerLauncher _launcher;
     private readonly Dictionary<WorkerKey, RunningWorker> _running = [];
     private readonly List<RunningWorker> _draining = [];
     private readonly List<RunningWorker> _leaderless = [];
@@ -55,6 +55,7 @@ internal sealed class PoolFleet
         _run = run;
         _fleet = fleet;
         _supervisor = new Supervisor(run, random);
+        _launcher = new WorkerLauncher(pool, run, fleet);
         _lastStarts = new DateTimeOffset[run.Instances];
         _workerLogs = [.. Enumerable.Range(0, run.Instances).Select(slot => fleet.Logs.CreateLogger(NameOf(slot)))];
         _startTimestamp = fleet.Time.GetTimestamp();
@@ -301,17 +302,8 @@ internal sealed class PoolFleet
     private void Spawn(WorkerKey key)
     {
         _lastStarts[key.Slot] = _fleet.Time.GetUtcNow();
-        var endpoint = NewEndpoint(key, out var problem);
-        if (endpoint is null)
+        if (_launcher.TryLaunch(key, out var problem) is not var (child, endpoint))
         {
-            Tell(new FleetEvent.SpawnFailed(key.Slot, key.Generation, problem));
-            return;
-        }
-
-        var child = StartChild(key, endpoint, out problem);
-        if (child is null)
-        {
-            ReleaseEndpoint(endpoint);
             Tell(new FleetEvent.SpawnFailed(key.Slot, key.Generation, problem));
             return;
         }
@@ -323,79 +315,12 @@ internal sealed class PoolFleet
         Tell(new FleetEvent.Spawned(key.Slot, key.Generation));
     }
 
-    private ChildProcess? StartChild(WorkerKey key, Endpoint endpoint, out string problem)
-    {
-        const string pathName = "PATH=";
-        var environment = WorkerEnvironment.Build(_fleet.Environment, _run, key.Slot, key.Generation, endpoint, _fleet.Mark);
-        var path = environment.FirstOrDefault(entry => entry.StartsWith(pathName, StringComparison.Ordinal))?[pathName.Length..];
-        var program = ProgramPath.Find(_run.Command[0], path, _run.Directory, out problem);
-        if (program is not null && _run.Directory is null && !OwnDirectory.Exists)
-        {
-            Log(Severity.Warning, NameOf(key.Slot), $"starts in a directory without a name: {OwnDirectory.Vanished}");
-        }
-
-        return program is null ? null : ChildProcess.TryStart(
-            new ChildCommand
-            {
-                Program = program,
-                Arguments = _run.Command,
-                Environment = environment,
-                Directory = _run.Directory,
-                PipeOutput = true,
-            },
-            out problem);
-    }
-
-    private Endpoint? NewEndpoint(WorkerKey key, out string problem)
-    {
-        problem = "";
-        if (_run.Transport == WorkerTransport.Unix)
-        {
-            var name = string.Create(CultureInfo.InvariantCulture, $"{_pool.Index}-{key.Slot}-{key.Generation}.sock");
-            return Endpoint.Unix(Path.Combine(_fleet.SocketDirectory!, name));
-        }
-
-        try
-        {
-            if (_fleet.Ports.TryTake() is { } port)
-            {
-                return Endpoint.Ip(IPAddress.Loopback, port);
-            }
-
-            problem = "no port is free for it on 127.0.0.1";
-        }
-        catch (IOException e)
-        {
-            problem = e.Message;
-        }
-
-        return null;
-    }
-
     private void Release(RunningWorker worker)
     {
         _draining.Remove(worker);
         _leaderless.Remove(worker);
         worker.Close(_fleet.Poller);
-        ReleaseEndpoint(worker.Endpoint);
-    }
-
-    private void ReleaseEndpoint(Endpoint endpoint)
-    {
-        if (!endpoint.IsUnix)
-        {
-            _fleet.Ports.Return(endpoint.Port);
-            return;
-        }
-
-        try
-        {
-            File.Delete(endpoint.UnixPath);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            Log(Severity.Warning, PoolName, $"cannot remove the socket {endpoint.UnixPath}: {e.Message}");
-        }
+        _launcher.Release(worker.Endpoint);
     }
 
     private void OnAnswered(RunningWorker worker)

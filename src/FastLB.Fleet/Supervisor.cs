@@ -14,8 +14,9 @@ namespace FastLB.Fleet;
 /// </code>
 /// The host serialises the calls, answers every <see cref="FleetEffect.Spawn"/> and calls with a <see cref="FleetEvent.Tick"/> when
 /// <see cref="NextDeadlineMs"/> comes. Events about processes that are gone are ignored, so their senders need not race with exits.
+/// Rolling restarts are in Supervisor.Rolling.cs.
 /// </summary>
-internal sealed class Supervisor
+internal sealed partial class Supervisor
 {
     /// <summary>
     /// From SIGKILL until a process that does not go is given up: it hangs in the kernel, and stopping must end all the same.
@@ -28,8 +29,6 @@ internal sealed class Supervisor
     private IReadOnlyList<WorkerKey> _publishedReady = [];
     private IReadOnlyList<WorkerKey> _publishedDraining = [];
     private List<FleetEffect> _effects = [];
-    private Rollout? _rollout;
-    private bool _rolloutAgain;
     private bool _stopping;
     private bool _stopped;
     private long _nowMs = long.MinValue;
@@ -244,25 +243,6 @@ internal sealed class Supervisor
         }
     }
 
-    private void OnRestartRolling()
-    {
-        if (_stopping)
-        {
-            return;
-        }
-
-        if (_rollout is not null)
-        {
-            // What is new since then may not be in the processes that were replaced already.
-            _rolloutAgain = true;
-            LogPool(Severity.Information, "is being restarted rolling; it will be once more afterwards");
-            return;
-        }
-
-        LogPool(Severity.Information, $"rolling restart of {_slots.Length} {(_slots.Length == 1 ? "worker" : "workers")} begins");
-        _rollout = new Rollout(_slots, _nowMs);
-    }
-
     private void OnStop()
     {
         if (_stopping)
@@ -289,89 +269,6 @@ internal sealed class Supervisor
         foreach (var process in running)
         {
             Terminate(process);
-        }
-    }
-
-    private void StepRollout()
-    {
-        while (_rollout is { } rollout)
-        {
-            switch (rollout.Next())
-            {
-                case RolloutStep.Wait:
-                    return;
-                case RolloutStep.SpawnReplacement:
-                    var slot = _slots[rollout.Slot];
-                    var replacement = Spawn(slot);
-                    rollout.Spawned(replacement.Key.Generation);
-                    if (slot.Serving is null)
-                    {
-                        slot.Serving = replacement;
-                    }
-                    else
-                    {
-                        slot.Incoming = replacement;
-                    }
-
-                    break;
-                case RolloutStep.TakeOver:
-                    rollout.TookOver();
-                    TakeOver(_slots[rollout.Slot]);
-                    break;
-                case RolloutStep.Finished:
-                    LogPool(Severity.Information, $"rolling restart finished after {Backoff.Text(_nowMs - rollout.StartedMs)}");
-                    EndRollout();
-                    break;
-                case RolloutStep.Failed:
-                    LogPool(Severity.Error, DescribeFailure(rollout));
-                    EndRollout();
-                    break;
-            }
-        }
-    }
-
-    private void TakeOver(Slot slot)
-    {
-        if (slot.Incoming is not { } replacement)
-        {
-            // The predecessor had gone by itself; the replacement serves already.
-            return;
-        }
-
-        Invariant.That(slot.Leaving is null, "a slot has at most two processes");
-        var predecessor = slot.Serving!;
-        slot.Serving = replacement;
-        slot.Incoming = null;
-        slot.Leaving = predecessor;
-        if (predecessor.State == ProcessState.Ready)
-        {
-            predecessor.State = ProcessState.Draining;
-            predecessor.DeadlineMs = _nowMs + _run.DrainMs;
-            PublishIfChanged();
-            _effects.Add(new FleetEffect.WatchDrained(predecessor.Key.Slot, predecessor.Key.Generation));
-        }
-        else if (predecessor.State == ProcessState.Starting)
-        {
-            Terminate(predecessor);
-        }
-    }
-
-    private string DescribeFailure(Rollout rollout)
-    {
-        var slot = _slots[rollout.Slot];
-        var kept = slot.Serving is { } old ? $"generation {old.Key.Generation} stays" : "the slot restarts as after any exit";
-        return rollout.HasTakenOver
-            ? $"rolling restart stopped at {_run.PoolName}/{slot.Index}: generation {rollout.Generation} became ready but then {slot.LastExit}; the slots after it keep their processes"
-            : $"rolling restart stopped at {_run.PoolName}/{slot.Index}: generation {rollout.Generation} never became ready ({slot.LastExit}); {kept}, and the slots after it keep their processes";
-    }
-
-    private void EndRollout()
-    {
-        _rollout = null;
-        if (_rolloutAgain)
-        {
-            _rolloutAgain = false;
-            OnRestartRolling();
         }
     }
 

@@ -252,6 +252,23 @@ public class FleetHostTests
     }
 
     [Fact]
+    public async Task A_socket_directory_that_somebody_removed_is_told_and_may_be_made_again()
+    {
+        using var fleet = new FleetFixture(FleetFixture.Workers(1) with { Transport = WorkerTransport.Unix });
+        fleet.Host.Start();
+        await fleet.ReadyAsync(1);
+        var directory = Path.GetDirectoryName(fleet.Pool.Workers.Ready[0].Endpoint.UnixPath!)!;
+        Directory.Delete(directory, recursive: true);
+
+        Signals.Send(fleet.Processes[0].Pid, Signals.Kill);
+
+        var told = $"app/0 cannot be started: {directory}, where the workers' unix sockets were, has been removed";
+        await Eventually.True(() => fleet.Log.Has(told), told, fleet.Log.ToString);
+        Directory.CreateDirectory(directory);
+        await fleet.ReadyAsync(1);
+    }
+
+    [Fact]
     public async Task A_guardian_that_dies_is_replaced()
     {
         using var fleet = new FleetFixture(FleetFixture.Workers(1));
