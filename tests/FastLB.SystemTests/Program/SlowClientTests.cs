@@ -21,13 +21,13 @@ public abstract class SlowClientTests(string engine) : TestsOfAnEngine(engine)
         await using var fastlb = await FastLbUnderTest.Start($$"""
             loops: 1
             admin: { bind: ADMIN }
-            timeouts: { body: 1s, tunnel: 1s }
+            timeouts: { body: 2s, tunnel: 2s }
             listeners: [{ bind: LISTEN, protocol: {{protocol}}, pool: app }]
             pools: { app: { workers: ["{{worker.Address}}"] } }
             """);
         using var client = await RawClient.Connect(fastlb.Endpoint);
         await client.Send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        for (var i = 0; i < 40; i++)
+        for (var i = 0; i < 60; i++)
         {
             // The pace is what the claim is about; nothing is awaited here.
             await client.ReadBytes(20_000);
@@ -36,7 +36,7 @@ public abstract class SlowClientTests(string engine) : TestsOfAnEngine(engine)
 
         var rest = await client.ReadToEnd();
         Assert.NotNull(rest);
-        Assert.True(rest.Length + (40 * 20_000) > Length, $"{rest.Length} bytes after the slow ones");
+        Assert.True(rest.Length + (60 * 20_000) > Length, $"{rest.Length} bytes after the slow ones");
     }
 
     [Fact]
