@@ -34,6 +34,7 @@ class Bench:
         self.perf_workloads = options.perf
         self.observes_system_calls = options.system_calls
         self.fastlb = FastLb(options.fastlb)
+        self._engines = options.engines
         self._environment = {"DOTNET_PerfMapEnabled": "1", "DOTNET_EnableWriteXorExecute": "0"} if options.perf else {}
 
     def __enter__(self):
@@ -58,7 +59,11 @@ class Bench:
     def features(self, names, left_out):
         """What the workloads of these names need to know, and a line about this FastLB. What it refuses goes to left_out."""
         default_engine, line = self._default_engine()
-        engines = self._accepted("engine", Features().engines, left_out)
+        engines = self._accepted("engine", self._engines, left_out)
+        if not engines:
+            raise BenchmarkError(f"FastLB runs with none of the engines {', '.join(self._engines)}: {'; '.join(left_out)}")
+        if default_engine not in engines:
+            default_engine = engines[0]  # The only ones that were asked for take its place.
         spins = self._accepted("spin", Features().spins, left_out) if "fixed-rate" in names else []
         is_tcp = any(name.startswith("tcp") for name in names)
         accelerations = self._accepted("acceleration", Features().accelerations, left_out, protocol="tcp") if is_tcp else []
@@ -142,6 +147,7 @@ def read_options():
 
     parser = argparse.ArgumentParser(prog="bench/load/run.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workloads", type=names, metavar="A,B", help="only these rows; a wrong name lists all")
+    parser.add_argument("--engines", type=names, default=Features().engines, metavar="A,B", help="only these of FastLB's engines")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=5, help="of load per proxy and round (default 5)")
     parser.add_argument("--warm-up", type=int, default=10, help="seconds of load before FastLB's first round (default 10)")

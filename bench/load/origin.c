@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -121,6 +122,7 @@ int main(int argc, char **argv) {
     descriptors.rlim_cur = descriptors.rlim_max;
     setrlimit(RLIMIT_NOFILE, &descriptors);
 
+    umask(0); // The workers of an nginx that root started are nobody, and have to reach the unix socket.
     int epoll = epoll_create1(0);
     read_body(argv[1]);
     for (int i = 2; i < argc; i++) {

@@ -6,11 +6,12 @@ import statistics
 import typing
 
 import machine
-from workloads import ALLOCATED, OTHERS
+from workloads import ALLOCATED, ALLOCATED_IN_ROUND, OTHERS
 
-# What is allocated once, like a pool's next object, divided by a short round's few requests stays below this. An object has at
-# least 24 bytes, so what every request allocates is far above it.
+# An object has at least 24 bytes, so what every request allocates is far above the first. The few requests of a round of large
+# bodies are not enough to tell it from what the round's own connections allocate once, hence the second.
 ALLOCATED_NOISE_BYTES = 0.5
+ALLOCATED_NOISE_BYTES_IN_ROUND = 1024
 DISTURBED_PERCENT = 5
 
 
@@ -72,7 +73,8 @@ def allocations(results):
     for result in results:
         for contestant, rounds in result.rounds.items():
             least = min((figures.get(ALLOCATED, 0.0) for figures in rounds), default=0.0)
-            if least > ALLOCATED_NOISE_BYTES:
+            least_in_round = min((figures.get(ALLOCATED_IN_ROUND, 0.0) for figures in rounds), default=0.0)
+            if least > ALLOCATED_NOISE_BYTES and least_in_round > ALLOCATED_NOISE_BYTES_IN_ROUND:
                 yield f"{result.workload.name}, {contestant.name}: {least:.2f} B per request"
 
 
@@ -133,7 +135,7 @@ def _allocation_lines(results):
 
 def _section(result):
     workload = result.workload
-    names = list(dict.fromkeys(name for rounds in result.rounds.values() for figures in rounds for name in figures))
+    names = list(dict.fromkeys(name for rounds in result.rounds.values() for figures in rounds for name in figures if name != ALLOCATED_IN_ROUND))
     lines = [f"## {workload.title} (`{workload.name}`)", ""]
     if workload.note:
         lines += [workload.note, ""]
@@ -154,6 +156,11 @@ def _section(result):
         if has_calls:
             cells.append(result.system_calls.get(contestant, ""))
         lines.append(f"| {' | '.join(cells)} |")
+    references = [contestant for contestant in result.rounds if contestant.is_reference and contestant.program != "origin"]
+    if references and verdict_of(result):
+        reference = min(references, key=lambda each: statistics.median(_figures(result, each)))
+        median, low, high = _median_and_range(ratios(result, verdict_of(result).fastlb, reference))
+        lines += ["", f"FastLB by {reference.name}: {median:.2f} ({low:.2f} to {high:.2f})."]
     for twin in filter(lambda contestant: contestant.is_twin, result.rounds):
         median, low, high = _median_and_range(ratios(result, twin, next(each for each in result.rounds if each.is_default)))
         lines += ["", f"Noise: the same FastLB started twice differed by {median:.2f} ({low:.2f} to {high:.2f})."]

@@ -27,6 +27,7 @@ CPU_PER_REQUEST = "CPU us per request"
 MACHINE_PER_REQUEST = "machine CPU us per request"
 CPU_PER_GB = "CPU s per GB"
 ALLOCATED = "allocated B per request"
+ALLOCATED_IN_ROUND = "allocated B in the round"
 OTHERS = "others on its core %"
 
 
@@ -132,7 +133,8 @@ class ClosedLoop(Workload):
             OTHERS: max(0.0, used.core - used.proxy) / done.seconds * 100,
         }
         if allocated is not None:
-            figures[ALLOCATED] = (proxy.allocated_bytes() - allocated) / done.requests
+            figures[ALLOCATED_IN_ROUND] = proxy.allocated_bytes() - allocated
+            figures[ALLOCATED] = figures[ALLOCATED_IN_ROUND] / done.requests
         if self.figure == CPU_PER_GB:
             return {CPU_PER_GB: used.proxy * 1e9 / done.bytes, **figures}
         return {self.figure: figures.pop(self.figure), **figures}
@@ -178,7 +180,8 @@ class FixedRate(Workload):
             answer[CPU_PER_REQUEST] = used.proxy * 1e6 / figures["requests"]
             answer[OTHERS] = max(0.0, used.core - used.proxy) / figures["seconds"] * 100
         if allocated is not None:
-            answer[ALLOCATED] = (proxy.allocated_bytes() - allocated) / figures["requests"]
+            answer[ALLOCATED_IN_ROUND] = proxy.allocated_bytes() - allocated
+            answer[ALLOCATED] = answer[ALLOCATED_IN_ROUND] / figures["requests"]
         return answer
 
 
@@ -225,8 +228,9 @@ class IdleMemory(Workload):
         return figures if allocated is None else {**figures, "allocated objects": allocated}
 
     def _warm_memory(self, bench, proxy):
-        """Accepting is warmed, too: compiling it anew while connections are counted would be counted with them."""
+        """Accepting and the status are warmed, too: what their first use takes would be counted with the connections."""
         seconds = self._warm_up_seconds(bench, proxy)
+        proxy.status()
         load.wrk(proxy.port, seconds, WARM_UP_CONNECTIONS)
         load.wrk(proxy.port, seconds, WARM_UP_CONNECTIONS, headers=CLOSE)
         time.sleep(SETTLING_SECONDS)
