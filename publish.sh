@@ -5,7 +5,7 @@
 #   ./publish.sh --measure   builds it, then measures the time to its first answer and its memory beside nginx and HAProxy
 #
 # ReadyToRun is what makes the first answer quick: without it the compiler runs before the listeners are open (90 ms and 440 ms
-# where this was written). Hot code is compiled again with what was learnt while it ran, so load needs some seconds to be at its best.
+# where this was written). Hot code is compiled again with what was learnt while it ran, so load needs two seconds to be at its best.
 set -euo pipefail
 cd "$(dirname "$0")"
 
