@@ -27,6 +27,7 @@ internal static unsafe partial class Libc
     internal const int F_SETFL = 4;
     internal const int F_DUPFD_CLOEXEC = 1030;
     internal const int SIOCOUTQ = 0x5411;
+    internal const int SIOCINQ = 0x541B;
 
     internal const int EPOLL_CLOEXEC = 0x80000;
     internal const int EPOLL_CTL_ADD = 1;
@@ -127,6 +128,13 @@ internal static unsafe partial class Libc
 
     /// <summary>For everybody who has the same socket open, by whichever number.</summary>
     internal static int SetNonBlocking(int fd) => Check(fcntl(fd, F_SETFL, O_NONBLOCK));
+
+    /// <summary>Bytes that have arrived at a socket and were not taken; 0 where that cannot be told. tcp(7), SIOCINQ.</summary>
+    internal static int QueuedToReceive(int fd)
+    {
+        int queued;
+        return Check(ioctl(fd, SIOCINQ, &queued)) < 0 ? 0 : queued;
+    }
 
     internal static int Duplicate(int fd) => Check(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 
