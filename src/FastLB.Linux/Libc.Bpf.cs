@@ -18,10 +18,7 @@ internal static unsafe partial class Libc
     internal const int TCP_INFO = 11;
     internal const int EPOLL_CTL_MOD = 3;
 
-    private const int SYS_bpf_x64 = 321;
-    private const int SYS_bpf_arm64 = 280;
-
-    private static readonly nint s_bpf = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? SYS_bpf_arm64 : SYS_bpf_x64;
+    private static readonly nint s_bpf = IsX64 ? 321 : 280;
 
     /// <summary>A value of at least 0, or -errno. The kernel takes the part of its union that the structure has, the rest is 0.</summary>
     internal static int Bpf<T>(int command, ref T attributes)

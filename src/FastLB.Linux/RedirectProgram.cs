@@ -4,7 +4,7 @@ namespace FastLB.Linux;
 
 /// <summary>
 /// The BPF program that the kernel runs for each piece of data that arrives at a joined socket. It looks up the socket's own cookie in a
-/// sockhash, where the socket that the data goes to stands, and sends it there. Eleven instructions of eight bytes (bpf.h, struct bpf_insn):
+/// sockhash, where the socket that the data goes to stands, and sends it there. Fifteen instructions of eight bytes (bpf.h, struct bpf_insn):
 /// opcode, registers (source in the upper half), offset, immediate value.
 /// </summary>
 internal static class RedirectProgram
@@ -14,6 +14,8 @@ internal static class RedirectProgram
     private const byte AddImmediate = 0x07;
     private const byte StoreWord64 = 0x7B;
     private const byte LoadImmediate64 = 0x18;
+    private const byte LoadWord32 = 0x61;
+    private const byte JumpIfNotEqual = 0x55;
     private const byte Call = 0x85;
     private const byte Exit = 0x95;
 
@@ -22,6 +24,13 @@ internal static class RedirectProgram
 
     private const int GetSocketCookie = 46;
     private const int RedirectToHash = 72;
+
+    /// <summary>Where struct __sk_buff has the length of the data.</summary>
+    private const short LengthOffset = 0;
+
+    /// <summary>SK_DROP.</summary>
+    private const int Drop = 0;
+
     private const int InstructionLength = 8;
 
     /// <summary>The kernel lends its redirecting helpers to programs under its own licence only.</summary>
@@ -30,6 +39,13 @@ internal static class RedirectProgram
     internal static byte[] Assemble(int targets)
     {
         var code = new List<byte>();
+
+        // The end of a stream comes as a piece without data. Sent on it would count as a broken pipe at the other socket, so it is dropped;
+        // the loop passes ends on. r2 = the length; when it is not 0, go on behind the exit.
+        Emit(code, LoadWord32, target: 2, source: 1, offset: LengthOffset);
+        Emit(code, JumpIfNotEqual, target: 2, offset: 2, immediate: 0);
+        Emit(code, MoveImmediate, target: 0, immediate: Drop);
+        Emit(code, Exit);
 
         // The piece of data is in r1; it is kept in r6, because calls leave r1 to r5 undefined.
         Emit(code, MoveRegister, target: 6, source: 1);

@@ -75,7 +75,8 @@ public class JoiningTests
             scene.Bench.RunUntil(() => { worker.Read(); return worker.SawEnd; }, "the end arrives");
             Assert.Equal(up.Length, worker.Received.Count);
             Assert.Equal(new MoveResult(MoveEnd.SourceEnded, up.Length, 0), first.MoveResult);
-            Assert.True(second is { IsMoving: true } && !first.IsReceiving);
+            Assert.False(first.IsReceiving);
+            Assert.True(second.IsMoving, string.Join(", ", second.Events));
             SendAll(worker, "still here"u8);
             worker.ShutdownSend();
             scene.Bench.RunUntil(() => { client.Read(); return client.SawEnd; }, "the other end arrives");
@@ -123,14 +124,18 @@ public class JoiningTests
                 sent += Math.Max(0, count);
                 refused = count > 0 ? 0 : refused + 1;
                 Assert.True(sent < 1L << 30, "a sender is not held back");
-                return first.Count("moved") == 1 && refused > 20 || refused > 2_000;
+                return refused > 50;
             },
             "the sender is held back");
         var read = 0L;
         scene.Bench.RunUntil(
             () =>
             {
-                worker.Read();
+                while (worker.Read())
+                {
+                    // As fast as it can.
+                }
+
                 read = worker.Received.Count;
                 if (first.Count("moved") == 1 && read == sent && !worker.SawEnd)
                 {
@@ -139,7 +144,7 @@ public class JoiningTests
 
                 return worker.SawEnd;
             },
-            "all of it arrives");
+            $"all {sent} bytes arrive");
         Assert.Equal(MoveEnd.Yielded, first.MoveResult.End);
         Assert.Equal(sent, read);
         Pattern.Check([.. worker.Received], 1, Pattern.Tunnel, 0, "the worker");
