@@ -22,14 +22,14 @@ internal static class RedirectProgram
     /// <summary>In a <see cref="LoadImmediate64"/>: the value is the descriptor of a map (BPF_PSEUDO_MAP_FD).</summary>
     private const int MapDescriptor = 1;
 
-    private const int GetSocketCookie = 46;
-    private const int RedirectToHash = 72;
+    internal const int GetSocketCookie = 46;
+    internal const int RedirectToHash = 72;
 
     /// <summary>Where struct __sk_buff has the length of the data.</summary>
-    private const short LengthOffset = 0;
+    internal const short LengthOffset = 0;
 
     /// <summary>SK_DROP.</summary>
-    private const int Drop = 0;
+    internal const int Drop = 0;
 
     private const int InstructionLength = 8;
 

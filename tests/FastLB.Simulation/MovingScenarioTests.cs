@@ -465,7 +465,7 @@ public sealed class MovingScenarioTests
         Assert.Equal((0, 0), (stage.Loop.MovesBegun, stage.Loop.PairsJoined));
     }
 
-    private static Stage Moving(Acceleration acceleration = Acceleration.Splice)
+    private static Stage Moving(Acceleration acceleration = Acceleration.Auto)
     {
         var stage = new Stage(s_timeouts, acceleration: acceleration);
         stage.Loop.WorthMoving = Worth;

@@ -22,7 +22,7 @@ internal sealed class Stage
     internal Stage(
         Timeouts? timeouts = null, BufferPool? buffers = null, StickySettings? sticky = null, int workers = 1, NetworkMood? mood = null,
         string? path = null, string[]? hosts = null, int pipelineDepth = 16,
-        Acceleration acceleration = Acceleration.Splice)
+        Acceleration acceleration = Acceleration.Auto)
     {
         Network = new SimNetwork(new RandomSource(1), mood ?? new NetworkMood(), e => FateOf(e), (e, socket) => _accepted.Enqueue(new StageSocket(socket, e)))
         {

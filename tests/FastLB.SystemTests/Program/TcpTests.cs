@@ -5,11 +5,17 @@ namespace FastLB.SystemTests.Program;
 /// <summary>A TCP listener before servers of the test's own, which do with the bytes what the claim needs.</summary>
 public abstract class TcpTests(string engine) : TestsOfAnEngine(engine)
 {
-    [Fact]
-    public async Task Bytes_go_both_ways_and_each_direction_ends_on_its_own()
+    [Theory]
+    [InlineData("epoll", "copy")]
+    [InlineData("epoll", "auto")]
+    [InlineData("epoll", "sockmap")]
+    [InlineData("io-uring", "copy")]
+    [InlineData("io-uring", "auto")]
+    [InlineData("io-uring", "sockmap")]
+    public async Task Bytes_go_both_ways_and_each_direction_ends_on_its_own(string engine, string acceleration)
     {
         using var server = new EchoAfterEnd();
-        await using var fastlb = await Start(server.Address);
+        await using var fastlb = await Start(server.Address, engine, acceleration);
         using var client = await RawClient.Connect(fastlb.Endpoint);
         var message = new byte[3_000_000];
         new Random(1).NextBytes(message);
@@ -18,6 +24,11 @@ public abstract class TcpTests(string engine) : TestsOfAnEngine(engine)
         // The server answers only when it has seen the end of this direction, so the other one has to outlive it.
         client.EndSending();
         Assert.Equal(message, await client.ReadToEnd());
+        var status = await fastlb.Status();
+        Assert.Equal((2 * message.Length, message.Length), ((int)status["totals"]!["bytesFromClients"]! + (int)status["totals"]!["bytesToClients"]!, (int)status["totals"]!["bytesToClients"]!));
+        Assert.Equal(acceleration == "copy", (long)status["totals"]!["bytesMoved"]! == 0);
+        var said = (string)status["listeners"]![0]!["acceleration"]!;
+        Assert.Equal(acceleration == "auto" ? "splice (auto" : acceleration, said[..(acceleration == "auto" ? 12 : acceleration.Length)]);
     }
 
     [Fact]
@@ -45,11 +56,12 @@ public abstract class TcpTests(string engine) : TestsOfAnEngine(engine)
         Assert.Null(await client.ReadToEnd());
     }
 
-    private static Task<FastLbUnderTest> Start(string address) => FastLbUnderTest.Start($$"""
+    private static Task<FastLbUnderTest> Start(string address, string engine = "auto", string acceleration = "auto") => FastLbUnderTest.Start($$"""
+        engine: {{engine}}
         loops: 1
         admin: { bind: ADMIN }
         listeners: [{ bind: LISTEN, protocol: tcp, pool: app }]
-        pools: { app: { workers: ["{{address}}"] } }
+        pools: { app: { tcp: { acceleration: {{acceleration}} }, workers: ["{{address}}"] } }
         """);
 
     /// <summary>Reads until its client has ended its stream, then sends everything back.</summary>
