@@ -3,7 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <linux/bpf.h>
+#include <linux/tcp.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -57,6 +58,43 @@ int main(void)
     UNSIGNED(EPOLLET);
     VALUE(EFD_NONBLOCK);
     VALUE(EFD_CLOEXEC);
+    VALUE(MSG_TRUNC);
+    VALUE(SO_COOKIE);
+    VALUE(SO_RCVLOWAT);
+    VALUE(TCP_INFO);
+    VALUE(EPOLL_CTL_MOD);
+    VALUE(BPF_MAP_CREATE);
+    VALUE(BPF_MAP_UPDATE_ELEM);
+    VALUE(BPF_MAP_DELETE_ELEM);
+    VALUE(BPF_PROG_LOAD);
+    VALUE(BPF_PROG_ATTACH);
+    VALUE(BPF_MAP_TYPE_SOCKHASH);
+    VALUE(BPF_PROG_TYPE_SK_SKB);
+    VALUE(BPF_SK_SKB_STREAM_VERDICT);
+    VALUE(BPF_FUNC_get_socket_cookie);
+    VALUE(BPF_FUNC_sk_redirect_hash);
+    VALUE(SK_DROP);
+    OFFSET("bpf_attr.map_type", union bpf_attr, map_type);
+    OFFSET("bpf_attr.key_size", union bpf_attr, key_size);
+    OFFSET("bpf_attr.value_size", union bpf_attr, value_size);
+    OFFSET("bpf_attr.max_entries", union bpf_attr, max_entries);
+    OFFSET("bpf_attr.map_fd", union bpf_attr, map_fd);
+    OFFSET("bpf_attr.key", union bpf_attr, key);
+    OFFSET("bpf_attr.value", union bpf_attr, value);
+    OFFSET("bpf_attr.flags", union bpf_attr, flags);
+    OFFSET("bpf_attr.prog_type", union bpf_attr, prog_type);
+    OFFSET("bpf_attr.insn_cnt", union bpf_attr, insn_cnt);
+    OFFSET("bpf_attr.insns", union bpf_attr, insns);
+    OFFSET("bpf_attr.license", union bpf_attr, license);
+    OFFSET("bpf_attr.expected_attach_type", union bpf_attr, expected_attach_type);
+    OFFSET("bpf_attr.target_fd", union bpf_attr, target_fd);
+    OFFSET("bpf_attr.attach_bpf_fd", union bpf_attr, attach_bpf_fd);
+    OFFSET("bpf_attr.attach_type", union bpf_attr, attach_type);
+    OFFSET("bpf_attr.attach_flags", union bpf_attr, attach_flags);
+    OFFSET("__sk_buff.len", struct __sk_buff, len);
+    OFFSET("tcp_info.state", struct tcp_info, tcpi_state);
+    OFFSET("tcp_info.bytes_acked", struct tcp_info, tcpi_bytes_acked);
+    OFFSET("tcp_info.bytes_received", struct tcp_info, tcpi_bytes_received);
     VALUE(O_NONBLOCK);
     VALUE(F_SETPIPE_SZ);
     VALUE(F_GETPIPE_SZ);

@@ -43,7 +43,7 @@ public sealed unsafe partial class EpollLoop
     }
 
     public override long SendProgress(Peer peer) =>
-        ((peer.State.Flags & PeerFlags.MoveTarget) != 0 ? MoveTo(peer).Moved : peer.State.SendOffset) - Libc.QueuedToSend(peer.State.Handle);
+        ((peer.State.Flags & PeerFlags.MoveTarget) != 0 ? MovedTo(peer) : peer.State.SendOffset) - Libc.QueuedToSend(peer.State.Handle);
 
     public override bool HasInput(Peer peer, bool askKernel) =>
         (peer.State.Flags & PeerFlags.Readable) != 0 || (askKernel && Libc.Peek(peer.State.Handle) != -Libc.EAGAIN);

@@ -20,6 +20,8 @@ public sealed unsafe partial class EpollLoop : KernelLoop
 {
     private const int EventsPerTurn = 256;
 
+    private const uint AllEvents = Libc.EPOLLIN | Libc.EPOLLOUT | Libc.EPOLLRDHUP | Libc.EPOLLET;
+
     private const ulong WakeTag = ulong.MaxValue;
     private const ulong ListenerTag = 1UL << 63;
 
@@ -161,7 +163,7 @@ public sealed unsafe partial class EpollLoop : KernelLoop
             }
         }
 
-        DisposePipes();
+        DisposeMoves();
         Libc.Close(_wake);
         Libc.Close(_epoll);
         NativeMemory.Free(_events);
@@ -296,11 +298,9 @@ public sealed unsafe partial class EpollLoop : KernelLoop
         OpenPeers++;
     }
 
-    private int Register(Peer peer) => Libc.EpollAdd(
-        _epoll,
-        peer.State.Handle,
-        Libc.EPOLLIN | Libc.EPOLLOUT | Libc.EPOLLRDHUP | Libc.EPOLLET,
-        ((ulong)peer.State.Generation << 32) | (uint)peer.State.Handle);
+    private int Register(Peer peer) => Libc.EpollAdd(_epoll, peer.State.Handle, AllEvents, TagOf(peer));
+
+    private static ulong TagOf(Peer peer) => ((ulong)peer.State.Generation << 32) | (uint)peer.State.Handle;
 
     private void CompleteConnect(Peer peer, int result)
     {

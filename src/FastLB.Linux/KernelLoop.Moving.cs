@@ -36,7 +36,8 @@ public abstract partial class KernelLoop
     /// <summary>Pipes that hold bytes now.</summary>
     internal int PipesLent => _pipes.Lent;
 
-    public override bool CanMove(Peer source, Peer target) => _pipes.CanLend(NowMs);
+    public override bool CanMove(Peer source, Peer target) =>
+        _pipes.CanLend(NowMs) && ((source.State.Flags | target.State.Flags) & PeerFlags.Joined) == 0;
 
     public override void Move(Peer source, Peer target, long limit)
     {
@@ -67,9 +68,11 @@ public abstract partial class KernelLoop
         }
     }
 
-    public override long Moved(Peer source) => source.IsMoving ? MoveFrom(source).Moved : 0;
+    public override long Moved(Peer source) => !source.IsMoving ? 0
+        : (source.State.Flags & PeerFlags.Joined) != 0 ? PassedFrom(source) : MoveFrom(source).Moved;
 
-    public override bool IsMoveAwaitingTarget(Peer source) => source.IsMoving && MoveFrom(source).Held > 0;
+    public override bool IsMoveAwaitingTarget(Peer source) => source.IsMoving
+        && ((source.State.Flags & PeerFlags.Joined) != 0 ? IsPassingAwaitingTarget(source) : MoveFrom(source).Held > 0);
 
     /// <summary>Sets the movement's descriptors; -errno in their place where there are none.</summary>
     private protected abstract void OpenMove(Movement move);
@@ -89,6 +92,12 @@ public abstract partial class KernelLoop
     /// <summary>Gets on with the moves that a ready peer takes part in: at most one from it and one to it.</summary>
     private protected void StepMoves(Peer peer)
     {
+        if ((peer.State.Flags & PeerFlags.Joined) != 0)
+        {
+            StepJoined(_joined[peer.State.Handle]!);
+            return;
+        }
+
         if ((peer.State.Flags & PeerFlags.MoveSource) != 0)
         {
             Step(MoveFrom(peer));
@@ -241,6 +250,12 @@ public abstract partial class KernelLoop
     /// <summary>A peer closes, so nothing more is moved from it or to it.</summary>
     private protected void GiveUpMoves(Peer peer)
     {
+        if ((peer.State.Flags & PeerFlags.Joined) != 0)
+        {
+            Leave(_joined[peer.State.Handle]!.Junction);
+            return;
+        }
+
         if ((peer.State.Flags & PeerFlags.MoveSource) != 0)
         {
             Discard(MoveFrom(peer));
@@ -271,7 +286,7 @@ public abstract partial class KernelLoop
         _freeMovement = move;
     }
 
-    private protected void DisposePipes()
+    private protected void DisposeMoves()
     {
         foreach (var move in _movesFrom)
         {
@@ -282,6 +297,7 @@ public abstract partial class KernelLoop
         }
 
         _pipes.Dispose();
+        _maps?.Dispose();
     }
 
     /// <summary>A move that is outstanding, or one of the free ones.</summary>

@@ -23,6 +23,8 @@ internal static unsafe partial class Libc
     internal const int TCP_DEFER_ACCEPT = 9;
     internal const int SHUT_WR = 1;
     internal const int MSG_PEEK = 2;
+    internal const int MSG_TRUNC = 0x20;
+    internal const int MSG_DONTWAIT = 0x40;
     internal const int MSG_NOSIGNAL = 0x4000;
     internal const int F_SETFL = 4;
     internal const int F_DUPFD_CLOEXEC = 1030;
@@ -127,6 +129,13 @@ internal static unsafe partial class Libc
 
     /// <summary>For everybody who has the same socket open, by whichever number.</summary>
     internal static int SetNonBlocking(int fd) => Check(fcntl(fd, F_SETFL, O_NONBLOCK));
+
+    /// <summary>
+    /// Bytes that have arrived at a TCP socket and were not taken; 0 where that cannot be told. Of a socket that was in a sockmap SIOCINQ
+    /// tells something else, but looking at everything without copying it (tcp(7), MSG_TRUNC) tells its length.
+    /// </summary>
+    internal static long QueuedToReceive(int fd) =>
+        Math.Max(0, Check(syscall(ReceiveNumber, fd, null, int.MaxValue, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, null, null)));
 
     internal static int Duplicate(int fd) => Check(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 

@@ -42,6 +42,20 @@ public sealed unsafe partial class UringLoop
         }
     }
 
+    private protected override int OpenJoined(Peer peer) => InstallDescriptor(peer);
+
+    private protected override void CloseJoined(int descriptor) => Libc.Close(descriptor);
+
+    private protected override void WatchJoined(Peer peer) => WatchJoinedOn(peer, ended: false);
+
+    private protected override void WatchJoinedOn(Peer peer, bool ended) =>
+        Poll(peer, Kind.Readable, PeerFlags.ReadPollSubmitted, ended ? 0 : Libc.EPOLLRDHUP);
+
+    private protected override void UnwatchJoined(Peer peer)
+    {
+        // Receives and sends are told of by themselves.
+    }
+
     private void Poll(Peer peer, Kind kind, PeerFlags submitted, uint events)
     {
         if ((peer.State.Flags & submitted) == 0)

@@ -178,7 +178,7 @@ public sealed unsafe partial class UringLoop : KernelLoop
     }
 
     public override long SendProgress(Peer peer) =>
-        ((peer.State.Flags & PeerFlags.MoveTarget) != 0 ? MoveTo(peer).Moved : peer.State.SendOffset) - QueuedToSend(peer);
+        ((peer.State.Flags & PeerFlags.MoveTarget) != 0 ? MovedTo(peer) : peer.State.SendOffset) - QueuedToSend(peer);
 
     public override void Dispose()
     {
@@ -201,7 +201,7 @@ public sealed unsafe partial class UringLoop : KernelLoop
         }
 
         CloseListeners();
-        DisposePipes();
+        DisposeMoves();
         _ring.Dispose();
         _smallBuffers?.Dispose();
         _largeBuffers?.Dispose();

@@ -42,6 +42,7 @@ public sealed partial class Server : IAsyncDisposable
     private readonly DateTimeOffset _startedAt = DateTimeOffset.UtcNow;
     private readonly Engine _engine;
     private readonly StatusReport _report;
+    private readonly TcpAcceleration _acceleration;
     private volatile bool _draining;
     private Task? _drain;
 
@@ -81,6 +82,7 @@ public sealed partial class Server : IAsyncDisposable
             }
         }
 
+        _acceleration = new TcpAcceleration(_pools, _threads.Select(t => t.Loop));
         foreach (var thread in _threads)
         {
             thread.Start();
@@ -130,7 +132,7 @@ public sealed partial class Server : IAsyncDisposable
             _engine.Reason,
             _draining,
             _report.Loops(),
-            [.. _sockets.Select(s => new ListenerStatus(s.Sockets.Endpoint.ToString(), ProtocolName(s.Settings.Protocol), null))],
+            [.. _sockets.Select(s => new ListenerStatus(s.Sockets.Endpoint.ToString(), ProtocolName(s.Settings.Protocol), null, AccelerationOf(s.Settings)))],
             _report.Pools(processes),
             _report.Totals());
     }
@@ -322,6 +324,9 @@ public sealed partial class Server : IAsyncDisposable
     [LoggerMessage(LogLevel.Information, "{loops} loops on {engine} ({reason}); listening on {listeners}")]
     private partial void LogStarted(int loops, string engine, string reason, string listeners);
 
+    [LoggerMessage(LogLevel.Information, "{bind}: bytes go by {acceleration}")]
+    private partial void LogAcceleration(string bind, string acceleration);
+
     [LoggerMessage(LogLevel.Warning, "pool {pool}: sticky cookies are signed with a secret made at this start, so sessions may move after the next one; set sticky.secret to keep them")]
     private partial void LogSecretMade(string pool);
 
@@ -338,5 +343,16 @@ public sealed partial class Server : IAsyncDisposable
     {
         var listeners = string.Join(", ", _sockets.Select(s => $"{s.Sockets.Endpoint} ({ProtocolName(s.Settings.Protocol)})"));
         LogStarted(loopCount, _threads[0].Loop.EngineName, _engine.Reason, listeners);
+        foreach (var (listener, sockets) in _sockets)
+        {
+            if (AccelerationOf(listener) is { } acceleration)
+            {
+                LogAcceleration(sockets.Endpoint.ToString(), acceleration);
+            }
+        }
     }
+
+    private string? AccelerationOf(ListenerSettings listener) => listener.Protocol == ListenerProtocol.Tcp
+        ? _acceleration.Describe(_pools[PoolIndex(listener.Routes[0].PoolName)].Settings.Acceleration)
+        : null;
 }

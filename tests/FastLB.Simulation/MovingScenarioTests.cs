@@ -1,5 +1,6 @@
 using System.Text;
 using FastLB.Core;
+using FastLB.Core.Balancing;
 using FastLB.Core.Metrics;
 
 namespace FastLB.Simulation;
@@ -385,9 +386,88 @@ public sealed class MovingScenarioTests
         Assert.Equal(0, stage.Loop.Buffers.Rented);
     }
 
-    private static Stage Moving()
+    [Fact]
+    public void Joined_connections_are_counted_timed_and_ended_although_nobody_sees_their_bytes()
     {
-        var stage = new Stage(s_timeouts);
+        var stage = Moving(Acceleration.Sockmap);
+        stage.Loop.Joins = true;
+        var client = stage.Client("hello", tcp: true);
+        var worker = stage.NextAtWorker();
+        worker.Say("welcome");
+        stage.Settle();
+        Assert.Equal(("hello", "welcome", 1), (worker.Heard, client.Heard, stage.Loop.PairsJoined));
+        stage.Pass(1_001);
+        Assert.Equal((5, 7, 12), Counted(stage));
+
+        // As long as something passes now and then it lives, and each direction ends alone.
+        for (var i = 0; i < 5; i++)
+        {
+            stage.Pass(s_timeouts.TunnelMs - 1_500);
+            client.Say("x");
+            stage.Settle();
+        }
+
+        client.Socket.ShutdownWrite();
+        stage.Settle();
+        Assert.Equal(("helloxxxxx", "ended"), (worker.Heard, worker.End));
+        worker.Say("bye");
+        worker.Socket.ShutdownWrite();
+        stage.Settle();
+        Assert.Equal(("welcomebye", "ended"), (client.Heard, client.End));
+        Assert.Equal((10, 10, 20), Counted(stage));
+        Assert.Equal((1, 1), (stage.Of(Outcome.Completed), stage.Outcomes));
+
+        var silent = stage.Client("hello", tcp: true);
+        var other = stage.NextAtWorker();
+        stage.Pass(s_timeouts.TunnelMs - 500);
+        Assert.Equal(1, stage.Outcomes);
+        stage.Pass(2_000);
+        Assert.Equal((1, 2), (stage.Of(Outcome.ClientTimeout), stage.Outcomes));
+        Assert.Equal(("reset", "reset"), (silent.End, other.End));
+    }
+
+    [Fact]
+    public void A_joined_direction_that_gives_way_is_copied_while_the_other_goes_on()
+    {
+        var stage = Moving(Acceleration.Sockmap);
+        stage.Loop.Joins = true;
+        var client = stage.Client("hello", tcp: true);
+        var worker = stage.NextAtWorker();
+        stage.Loop.YieldsMoves = 1;
+        worker.Say("one");
+        stage.Settle();
+        worker.Say("two");
+        client.Say("three");
+        stage.Settle();
+        Assert.Equal(("onetwo", "hellothree"), (client.Heard, worker.Heard));
+        Assert.Equal(2, stage.Loop.MovesBegun);
+        client.Socket.ShutdownWrite();
+        worker.Socket.ShutdownWrite();
+        stage.Settle();
+        Assert.Equal((10, 6), (stage.Proxy.Metrics.BytesFromClients, stage.Proxy.Metrics.BytesToClients));
+        Assert.Equal((1, 1), (stage.Of(Outcome.Completed), stage.Outcomes));
+    }
+
+    [Fact]
+    public void Copying_is_all_that_is_done_where_that_is_wanted()
+    {
+        var stage = Moving(Acceleration.Copy);
+        stage.Loop.Joins = true;
+        var client = stage.Client("hello", tcp: true);
+        var worker = stage.NextAtWorker();
+        for (var i = 0; i < 3; i++)
+        {
+            worker.Say(Text(0, 2 * Worth));
+            stage.Settle();
+        }
+
+        Assert.Equal(6 * Worth, client.Heard.Length);
+        Assert.Equal((0, 0), (stage.Loop.MovesBegun, stage.Loop.PairsJoined));
+    }
+
+    private static Stage Moving(Acceleration acceleration = Acceleration.Auto)
+    {
+        var stage = new Stage(s_timeouts, acceleration: acceleration);
         stage.Loop.WorthMoving = Worth;
         return stage;
     }

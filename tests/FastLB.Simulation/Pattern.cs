@@ -27,6 +27,14 @@ public static class Pattern
         return bytes;
     }
 
+    public static void Fill(Span<byte> bytes, int identity, int kind, long from)
+    {
+        for (var i = 0; i < bytes.Length; i++)
+        {
+            bytes[i] = At(identity, kind, from + i);
+        }
+    }
+
     public static void Check(ReadOnlySpan<byte> bytes, int identity, int kind, long from, string where)
     {
         for (var i = 0; i < bytes.Length; i++)

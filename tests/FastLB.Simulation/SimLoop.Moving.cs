@@ -23,6 +23,25 @@ internal sealed partial class SimLoop
 
     public override int WorthMovingBytes => WorthMoving;
 
+    /// <summary>Whether two connections can be joined here.</summary>
+    internal bool Joins { get; set; }
+
+    /// <summary>Pairs that were joined since the start.</summary>
+    internal int PairsJoined { get; private set; }
+
+    public override bool TryJoin(Peer first, Peer second)
+    {
+        if (!Joins || (RefusesMoves > 0 && network.Chance.Chance(RefusesMoves)))
+        {
+            return false;
+        }
+
+        PairsJoined++;
+        Move(first, second, long.MaxValue);
+        Move(second, first, long.MaxValue);
+        return true;
+    }
+
     public override bool CanMove(Peer source, Peer target) => RefusesMoves == 0 || !network.Chance.Chance(RefusesMoves);
 
     public override void Move(Peer source, Peer target, long limit) => Submit(() =>

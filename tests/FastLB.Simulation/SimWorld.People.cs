@@ -33,6 +33,7 @@ internal sealed partial class SimWorld
     {
         ReadOnlySpan<int> worth = [1, 100, 1_000, 10_000, 64 * 1024, int.MaxValue];
         _loop.WorthMoving = worth[chance.Next(worth.Length)];
+        _loop.Joins = true;
         _loop.RefusesMoves = chance.Chance(0.5) ? 0 : chance.NextDouble();
         _loop.YieldsMoves = chance.Chance(0.5) ? 0 : chance.NextDouble() * 0.3;
     }

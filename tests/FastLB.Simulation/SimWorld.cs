@@ -61,7 +61,7 @@ internal sealed partial class SimWorld
         _pools =
         [
             new Pool(new PoolSettings { Name = "app", Strategy = _mood.Strategy, Sticky = sticky, Timeouts = _mood.Timeouts }, 0),
-            new Pool(new PoolSettings { Name = "raw", Strategy = _mood.Strategy, Timeouts = _mood.Timeouts }, 1),
+            new Pool(new PoolSettings { Name = "raw", Strategy = _mood.Strategy, Acceleration = (Acceleration)(seed % 4), Timeouts = _mood.Timeouts }, 1),
         ];
         _proxy = new ProxyLoop(_loop, _pools, [sticky is null ? null : new StickyCookie("app", sticky, s_key), null]);
         var bind = Endpoint.Ip(IPAddress.Loopback, 8000);

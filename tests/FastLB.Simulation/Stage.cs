@@ -21,7 +21,8 @@ internal sealed class Stage
 
     internal Stage(
         Timeouts? timeouts = null, BufferPool? buffers = null, StickySettings? sticky = null, int workers = 1, NetworkMood? mood = null,
-        string? path = null, string[]? hosts = null, int pipelineDepth = 16)
+        string? path = null, string[]? hosts = null, int pipelineDepth = 16,
+        Acceleration acceleration = Acceleration.Auto)
     {
         Network = new SimNetwork(new RandomSource(1), mood ?? new NetworkMood(), e => FateOf(e), (e, socket) => _accepted.Enqueue(new StageSocket(socket, e)))
         {
@@ -33,6 +34,7 @@ internal sealed class Stage
             Name = "app",
             Strategy = StrategyKind.RoundRobin,
             Sticky = sticky,
+            Acceleration = acceleration,
             Timeouts = timeouts ?? Timeouts.Default,
             PipelineDepth = pipelineDepth,
         };

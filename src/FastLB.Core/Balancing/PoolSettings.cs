@@ -37,6 +37,9 @@ public sealed record PoolSettings
     /// <summary>The most that <see cref="PipelineDepth"/> may be.</summary>
     public const int MaxPipelineDepth = 64;
 
+    /// <summary>For the pool's TCP connections.</summary>
+    public Acceleration Acceleration { get; init; }
+
     /// <summary>Empty for a pool whose workers FastLB runs.</summary>
     public IReadOnlyList<ReachedWorker> Reached { get; init; } = [];
 }

@@ -89,6 +89,14 @@ public abstract class EventLoop : OwnCacheLines
     /// </summary>
     public virtual void Move(Peer source, Peer target, long limit) => throw new NotSupportedException($"{EngineName} moves nothing.");
 
+    /// <summary>
+    /// Lets the kernel pass everything that arrives at one of two connections on to the other, both ways, without waking anybody: two moves
+    /// without a limit, each of which ends with its own <see cref="Peer.OnMoved"/>. What the other side has sent before goes along.
+    /// Nothing may have been received from or sent to either peer. False where that cannot be done, and then nothing has begun.
+    /// After <see cref="MoveEnd.Yielded"/> that direction is copied while the other one goes on.
+    /// </summary>
+    public virtual bool TryJoin(Peer first, Peer second) => false;
+
     /// <summary>How many bytes of the move that is outstanding from <paramref name="source"/> its target's kernel has taken; 0 without one.</summary>
     public virtual long Moved(Peer source) => 0;
 

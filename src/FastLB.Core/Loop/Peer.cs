@@ -82,6 +82,9 @@ internal enum PeerFlags : uint
 
     /// <summary>The outstanding send is a move to this peer.</summary>
     MoveTarget = 1 << 22,
+
+    /// <summary>The moves are those of <see cref="EventLoop.TryJoin"/>.</summary>
+    Joined = 1 << 25,
 }
 
 /// <summary>The loop's own record of a peer; a struct inside the peer so that an idle connection is one object.</summary>

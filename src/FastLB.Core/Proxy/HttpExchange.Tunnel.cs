@@ -32,7 +32,7 @@ internal sealed partial class HttpExchange
         _client!.Received = default;
         _answer = default;
         Loop.Timers.Cancel(_upstream!);
-        _relay.Start(_client!, _upstream!, fromClient, fromUpstream, _client!.HasEnded);
+        _relay.Start(_client!, _upstream!, fromClient, fromUpstream, _client!.HasEnded, Acceleration.Auto);
         AfterRelay();
     }
 

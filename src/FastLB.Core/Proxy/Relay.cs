@@ -1,3 +1,4 @@
+using FastLB.Core.Balancing;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
@@ -21,7 +22,8 @@ public enum RelayState : byte
 /// <summary>
 /// Raw bytes both ways between a client and a worker: an upgraded or a TCP connection. The two directions are independent; each
 /// holds at most one buffer and reads on only when the other side has taken it. A direction that has brought a whole large buffer at once is
-/// moved by the kernel from there on, until the loop would rather copy again. An end is passed on as an end of that direction alone.
+/// moved by the kernel from there on, until the loop would rather copy again. Where it can be had and is wanted, the kernel passes on
+/// everything by itself (<see cref="EventLoop.TryJoin"/>). An end is passed on as an end of that direction alone.
 /// The connection that owns the relay passes it what happens to its two peers, and acts on <see cref="State"/>.
 /// </summary>
 public sealed class Relay
@@ -39,6 +41,9 @@ public sealed class Relay
     private bool _upstreamEnded;
     private bool _clientIsBulky;
     private bool _upstreamIsBulky;
+    private bool _mayMove;
+    private bool _isJoined;
+    private (long Client, long Upstream) _countedBytes;
     private (long Client, long Upstream) _seenProgress;
 
     internal Relay(EventLoop loop, LoopMetrics metrics)
@@ -52,15 +57,29 @@ public sealed class Relay
     /// <summary>True when one side has ended its stream; the other then gets a shorter time.</summary>
     public bool IsHalfClosed => _clientEnded || _upstreamEnded;
 
+    /// <summary>True when bytes pass by unseen, so that somebody has to ask how many and when.</summary>
+    public bool IsJoined => _isJoined;
+
     /// <summary>Begins with the bytes that each side has already sent. The references to their buffers go over to the relay.</summary>
-    internal void Start(Peer client, Peer upstream, ReceivedBytes fromClient, ReceivedBytes fromUpstream, bool clientEnded)
+    internal void Start(
+        Peer client, Peer upstream, ReceivedBytes fromClient, ReceivedBytes fromUpstream, bool clientEnded, Acceleration acceleration)
     {
         _client = client;
         _upstream = upstream;
         _fromClient = fromClient;
         _fromUpstream = fromUpstream;
         _clientEnded = clientEnded;
+        _mayMove = acceleration != Acceleration.Copy;
         State = RelayState.Running;
+        if (acceleration == Acceleration.Sockmap && fromClient.IsEmpty && fromUpstream.IsEmpty && !clientEnded && !client.IsSending)
+        {
+            _isJoined = _loop.TryJoin(client, upstream);
+            if (_isJoined)
+            {
+                return;
+            }
+        }
+
         PumpToUpstream();
         PumpToClient();
     }
@@ -134,8 +153,8 @@ public sealed class Relay
 
     internal void OnClientMoved(in MoveResult result)
     {
-        _metrics.BytesFromClients += result.Bytes;
-        _metrics.BytesMoved += result.Bytes;
+        Count(result.Bytes - _countedBytes.Client, 0);
+        _countedBytes.Client = 0;
         State = StateAfter(result, sourceBroke: RelayState.ClientBroke, targetBroke: RelayState.WorkerBroke);
         if (State == RelayState.Running)
         {
@@ -147,8 +166,8 @@ public sealed class Relay
 
     internal void OnUpstreamMoved(in MoveResult result)
     {
-        _metrics.BytesToClients += result.Bytes;
-        _metrics.BytesMoved += result.Bytes;
+        Count(0, result.Bytes - _countedBytes.Upstream);
+        _countedBytes.Upstream = 0;
         State = StateAfter(result, sourceBroke: RelayState.WorkerBroke, targetBroke: RelayState.ClientBroke);
         if (State == RelayState.Running)
         {
@@ -161,6 +180,11 @@ public sealed class Relay
     /// <summary>Whether a send or a move has got on since the last call. Asked by the timer, for which a slow side is not a silent one.</summary>
     internal bool HasMoved()
     {
+        if (_isJoined)
+        {
+            CountPassed();
+        }
+
         var progress = (Of(_client!), Of(_upstream!));
         var hasMoved = progress != _seenProgress && (_client!.IsSending || _upstream!.IsSending);
         _seenProgress = progress;
@@ -169,8 +193,25 @@ public sealed class Relay
         long Of(Peer peer) => peer.IsSending ? _loop.SendProgress(peer) : 0;
     }
 
+    /// <summary>Brings the counters up to what was passed on so far.</summary>
+    private void CountPassed()
+    {
+        var passed = (_loop.Moved(_client!), _loop.Moved(_upstream!));
+        Count(Math.Max(0, passed.Item1 - _countedBytes.Client), Math.Max(0, passed.Item2 - _countedBytes.Upstream));
+        _countedBytes = (Math.Max(passed.Item1, _countedBytes.Client), Math.Max(passed.Item2, _countedBytes.Upstream));
+    }
+
+    private void Count(long fromClient, long toClient)
+    {
+        _metrics.BytesFromClients += fromClient;
+        _metrics.BytesToClients += toClient;
+        _metrics.BytesMoved += fromClient + toClient;
+    }
+
     internal void Reset()
     {
+        _isJoined = false;
+        _countedBytes = default;
         _seenProgress = default;
         _fromClient.Release();
         _fromUpstream.Release();
@@ -225,7 +266,7 @@ public sealed class Relay
         }
         else if (!source.IsReceiving)
         {
-            if (isBulky && _loop.CanMove(source, target))
+            if (isBulky && _mayMove && _loop.CanMove(source, target))
             {
                 _loop.Move(source, target, BytesPerMove);
             }

@@ -23,6 +23,7 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
     private Relay? _relay;
     private bool _retried;
     private bool _outcomePending;
+    private long _quietSinceMs;
 
     internal TunnelConnection(ProxyLoop proxy)
         : base(proxy)
@@ -30,6 +31,13 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
     }
 
     ClientConnection IUpstreamOwner.Client => this;
+
+    /// <summary>How often the bytes of a joined connection are counted.</summary>
+    private const int CountMs = 1_000;
+
+    private int SilenceMs => _relay!.IsHalfClosed
+        ? Math.Min(_listener!.Settings.Timeouts.TunnelMs, _listener.Settings.Timeouts.BodyMs)
+        : _listener!.Settings.Timeouts.TunnelMs;
 
     private LoopPool Pool => _listener!.Pool;
 
@@ -90,7 +98,7 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
 
         // 4. Bytes both ways.
         _relay = Proxy.RentRelay();
-        _relay.Start(this, _upstream!, default, default, clientEnded: false);
+        _relay.Start(this, _upstream!, default, default, clientEnded: false, Pool.Pool.Settings.Acceleration);
         AfterRelay();
     }
 
@@ -165,11 +173,17 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
                 End(Outcome.WorkerTruncated, reset: true);
                 break;
             default:
-                var timeouts = _listener!.Settings.Timeouts;
-                var silenceMs = _relay.IsHalfClosed ? Math.Min(timeouts.TunnelMs, timeouts.BodyMs) : timeouts.TunnelMs;
-                Loop.Timers.Arm(this, Loop.NowMs + silenceMs);
+                _quietSinceMs = Loop.NowMs;
+                ArmTimer();
                 break;
         }
+    }
+
+    /// <summary>For the moment at which the silence has become too long, or at which bytes that pass by unseen are counted.</summary>
+    private void ArmTimer()
+    {
+        var endMs = _quietSinceMs + SilenceMs;
+        Loop.Timers.Arm(this, _relay!.IsJoined ? Math.Min(endMs, Loop.NowMs + CountMs) : endMs);
     }
 
     public override void OnTimer()
@@ -184,6 +198,12 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
         if (_relay is { } relay && relay.HasMoved())
         {
             AfterRelay();
+            return;
+        }
+
+        if (_relay is not null && Loop.NowMs < _quietSinceMs + SilenceMs)
+        {
+            ArmTimer();
             return;
         }
 

@@ -39,7 +39,8 @@ public sealed record LoopStatus(
 
 /// <param name="Protocol"><c>http</c> or <c>tcp</c>.</param>
 /// <param name="Connections">Open client connections; null when they are not counted per listener.</param>
-public sealed record ListenerStatus(string Bind, string Protocol, long? Connections);
+/// <param name="Acceleration">What moves the bytes of a TCP listener's connections, and why; null for HTTP.</param>
+public sealed record ListenerStatus(string Bind, string Protocol, long? Connections, string? Acceleration = null);
 
 /// <param name="Strategy">As in the configuration: <c>two-choices</c> or <c>round-robin</c>.</param>
 /// <param name="Sticky">The cookie's name; null without sticky sessions.</param>

@@ -25,7 +25,8 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
     public const int MinSecretLength = 16;
     public const string DefaultCookie = "FASTLB";
 
-    private static readonly string[] Keys = ["strategy", "sticky", "pipelineDepth", "timeouts", "run", "workers"];
+    private static readonly string[] Keys = ["strategy", "sticky", "pipelineDepth", "tcp", "timeouts", "run", "workers"];
+    private static readonly string[] TcpKeys = ["acceleration"];
     private static readonly string[] StickyKeys = ["cookie", "secret", "strip"];
     private static readonly string[] WorkerKeys = ["address", "weight"];
 
@@ -67,6 +68,7 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
             Strategy = pool.Choice("strategy", ("two-choices", StrategyKind.TwoChoices), ("round-robin", StrategyKind.RoundRobin)) ?? StrategyKind.TwoChoices,
             Sticky = ReadSticky(pool),
             PipelineDepth = pool.Number("pipelineDepth", 1, PoolSettings.MaxPipelineDepth) ?? new PoolSettings { Name = name.Text }.PipelineDepth,
+            Acceleration = ReadAcceleration(pool),
             Timeouts = OverridesReader.ReadTimeouts(
                 pool,
                 timeouts,
@@ -85,6 +87,16 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
             settings.Sticky is null ? null : pool.FindKey("sticky"),
             places);
     }
+
+    private Acceleration ReadAcceleration(Section pool) =>
+        pool.Find("tcp") is { } node && Section.Open(node, $"tcp of {pool.Name}", TcpKeys, mistakes) is { } tcp
+            ? tcp.Choice(
+                "acceleration",
+                ("auto", Acceleration.Auto),
+                ("sockmap", Acceleration.Sockmap),
+                ("splice", Acceleration.Splice),
+                ("copy", Acceleration.Copy)) ?? Acceleration.Auto
+            : Acceleration.Auto;
 
     private StickySettings? ReadSticky(Section pool)
     {

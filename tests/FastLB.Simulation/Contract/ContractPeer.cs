@@ -23,6 +23,13 @@ public sealed class ContractPeer(EventLoop loop) : Peer
 
     public bool KeepsBuffers { get; init; }
 
+    /// <summary>When false, what is received stands in <see cref="LastBuffer"/>, whose reference is that of the "received" action.</summary>
+    public bool KeepsBytes { get; set; } = true;
+
+    public LoopBuffer? LastBuffer { get; private set; }
+
+    public int LastLength { get; private set; }
+
     /// <summary>How many callbacks begin with these words.</summary>
     public int Count(string name) => _events.Count(e => e.StartsWith(name, StringComparison.Ordinal));
 
@@ -60,6 +67,13 @@ public sealed class ContractPeer(EventLoop loop) : Peer
 
     public override void OnReceived(LoopBuffer? buffer, int result)
     {
+        (LastBuffer, LastLength) = (buffer, result);
+        if (!KeepsBytes)
+        {
+            Note("received", result);
+            return;
+        }
+
         if (result > 0)
         {
             Assert.NotNull(buffer);

@@ -5,11 +5,15 @@ namespace FastLB.SystemTests.Program;
 /// <summary>A TCP listener before servers of the test's own, which do with the bytes what the claim needs.</summary>
 public abstract class TcpTests(string engine) : TestsOfAnEngine(engine)
 {
-    [Fact]
-    public async Task Bytes_go_both_ways_and_each_direction_ends_on_its_own()
+    [Theory]
+    [InlineData("copy", "copy (configured)")]
+    [InlineData("splice", "splice (configured)")]
+    [InlineData("auto", "splice (auto: ")]
+    [InlineData("sockmap", "s")]
+    public async Task Bytes_go_both_ways_and_each_direction_ends_on_its_own(string acceleration, string said)
     {
         using var server = new EchoAfterEnd();
-        await using var fastlb = await Start(server.Address);
+        await using var fastlb = await Start(server.Address, acceleration);
         using var client = await RawClient.Connect(fastlb.Endpoint);
         var message = new byte[3_000_000];
         new Random(1).NextBytes(message);
@@ -18,6 +22,12 @@ public abstract class TcpTests(string engine) : TestsOfAnEngine(engine)
         // The server answers only when it has seen the end of this direction, so the other one has to outlive it.
         client.EndSending();
         Assert.Equal(message, await client.ReadToEnd());
+
+        // Where BPF is not allowed sockmap becomes splice, and says so.
+        var status = await fastlb.Status();
+        Assert.StartsWith(said, (string)status["listeners"]![0]!["acceleration"]!, StringComparison.Ordinal);
+        Assert.Equal((message.Length, message.Length), ((long)status["totals"]!["bytesFromClients"]!, (long)status["totals"]!["bytesToClients"]!));
+        Assert.Equal(acceleration != "copy", (long)status["totals"]!["bytesMoved"]! > 0);
     }
 
     [Fact]
@@ -52,11 +62,11 @@ public abstract class TcpTests(string engine) : TestsOfAnEngine(engine)
         }
     }
 
-    private static Task<FastLbUnderTest> Start(string address) => FastLbUnderTest.Start($$"""
+    private static Task<FastLbUnderTest> Start(string address, string acceleration = "auto") => FastLbUnderTest.Start($$"""
         loops: 1
         admin: { bind: ADMIN }
         listeners: [{ bind: LISTEN, protocol: tcp, pool: app }]
-        pools: { app: { workers: ["{{address}}"] } }
+        pools: { app: { tcp: { acceleration: {{acceleration}} }, workers: ["{{address}}"] } }
         """);
 
     /// <summary>Reads until its client has ended its stream, then sends everything back.</summary>

@@ -74,6 +74,18 @@ public sealed class ConfigurationFileTests : IDisposable
         Assert.Equal(expected, ConfigurationSample.Read(text).Settings!.Pools[0].PipelineDepth);
     }
 
+    [Theory]
+    [InlineData("", Acceleration.Auto)]
+    [InlineData("\n    tcp: { acceleration: auto }", Acceleration.Auto)]
+    [InlineData("\n    tcp: { acceleration: sockmap }", Acceleration.Sockmap)]
+    [InlineData("\n    tcp: { acceleration: splice }", Acceleration.Splice)]
+    [InlineData("\n    tcp: { acceleration: copy }", Acceleration.Copy)]
+    public void A_pool_says_what_moves_the_bytes_of_its_TCP_connections(string line, Acceleration expected)
+    {
+        var text = ConfigurationSample.Text.Replace("    strategy: two-choices", $"    strategy: two-choices{line}", StringComparison.Ordinal);
+        Assert.Equal(expected, ConfigurationSample.Read(text).Settings!.Pools[0].Acceleration);
+    }
+
     [Fact]
     public void Listeners_and_pools_override_timeouts_and_limits_key_by_key()
     {

@@ -144,6 +144,8 @@ public class ConfigurationMistakesTests
         "fastlb.yaml:27:15: strategy: expected two-choices or round-robin, found 'random'")]
     [InlineData("    strategy: two-choices", "    pipelineDepth: 65",
         "fastlb.yaml:27:20: pipelineDepth: expected a number from 1 to 64, found '65'")]
+    [InlineData("    strategy: two-choices", "    tcp: { acceleration: sokmap }",
+        "fastlb.yaml:27:26: acceleration: expected auto or sockmap or splice or copy, found 'sokmap'; did you mean 'sockmap'?")]
     [InlineData("  app:\n", "  my app:\n",
         "fastlb.yaml:21:17: there is no pool 'app'; did you mean 'api'?",
         "fastlb.yaml:26:3: 'my app' is not a pool name; letters, digits, '-', '_' and '.' are allowed, at most 64")]
