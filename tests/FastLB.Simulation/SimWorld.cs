@@ -232,7 +232,7 @@ internal sealed partial class SimWorld
                 _nextEventMs = _network.NowMs + 1 + _chance.Next(300);
                 break;
             case 2:
-                worker.Fate = _chance.Chance(0.5) ? ConnectFate.Refused : ConnectFate.Unanswered;
+                worker.Fate = _chance.Chance(0.25) ? ConnectFate.Refused : ConnectFate.Unanswered;
                 _nextEventMs = _network.NowMs + 1 + _chance.Next(300);
                 break;
             case 3:

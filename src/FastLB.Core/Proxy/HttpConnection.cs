@@ -183,6 +183,9 @@ public sealed partial class HttpConnection : ClientConnection
             _phase = Phase.Exchanging;
             _pipeline = pipeline;
             WatchClient();
+
+            // The first lane's connection may have been of no use any more; then its request goes alone, now.
+            pipeline.Pump();
             return;
         }
 

@@ -83,13 +83,20 @@ public class ParserTests
         var read = ReadAll(messages, bodies, head);
         Assert.True(read > 0);
 
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var round = 0; round < 10; round++)
+        // The runtime may allocate once when it compiles hot code anew; what the parser allocates, it does in every round.
+        var allocated = -1L;
+        for (var attempt = 0; attempt < 5 && allocated != 0; attempt++)
         {
-            read = ReadAll(messages, bodies, head);
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var round = 0; round < 10; round++)
+            {
+                read = ReadAll(messages, bodies, head);
+            }
+
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         }
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, allocated);
     }
 
     [Fact]
