@@ -18,6 +18,8 @@ public abstract partial class KernelLoop
 {
     /// <summary>A source that is so far ahead of its target is not passed on by the kernel any more.</summary>
     private const long FarAheadBytes = 4 * 1024 * 1024;
+
+    /// <summary>More than this since the last look, or on its way between the sockets, and the next look is soon.</summary>
     private const long BusyBytes = 64 * 1024;
     private const int BusyLookMs = 10;
     private const int QuietLookMs = 250;
@@ -191,7 +193,7 @@ public abstract partial class KernelLoop
     }
 
     private static bool IsUnsettled(JoinedSide source) =>
-        source.IsReading && (source.HasEnded || source.IsStopped || source.Received > source.Other.Handed);
+        source.IsReading && (source.HasEnded || source.IsStopped || source.Received - source.Other.Handed > BusyBytes);
 
     /// <summary>Ends a direction of which everything was handed on, and stops one whose source is too far ahead.</summary>
     private void LookAt(JoinedSide source)
