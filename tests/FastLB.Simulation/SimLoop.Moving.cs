@@ -10,6 +10,9 @@ internal sealed partial class SimLoop
 {
     private const int PipeBytes = 64 * 1024;
 
+    /// <summary>Apart from the world's own, so that moving changes nothing else in a seed's life.</summary>
+    private readonly RandomSource _moveChance = new(seed ^ 0x2545F4914F6CDD1D);
+
     internal int WorthMoving { get; set; } = int.MaxValue;
 
     /// <summary>The chance that there is no pipe when somebody asks.</summary>
@@ -31,7 +34,7 @@ internal sealed partial class SimLoop
 
     public override bool TryJoin(Peer first, Peer second)
     {
-        if (!Joins || (RefusesMoves > 0 && network.Chance.Chance(RefusesMoves)))
+        if (!Joins || (RefusesMoves > 0 && _moveChance.Chance(RefusesMoves)))
         {
             return false;
         }
@@ -42,7 +45,7 @@ internal sealed partial class SimLoop
         return true;
     }
 
-    public override bool CanMove(Peer source, Peer target) => RefusesMoves == 0 || !network.Chance.Chance(RefusesMoves);
+    public override bool CanMove(Peer source, Peer target) => RefusesMoves == 0 || !_moveChance.Chance(RefusesMoves);
 
     public override void Move(Peer source, Peer target, long limit) => Submit(() =>
     {
@@ -95,7 +98,7 @@ internal sealed partial class SimLoop
             return;
         }
 
-        if (YieldsMoves > 0 && network.Chance.Chance(YieldsMoves))
+        if (YieldsMoves > 0 && _moveChance.Chance(YieldsMoves))
         {
             End(move, MoveEnd.Yielded, 0);
             return;

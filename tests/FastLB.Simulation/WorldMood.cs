@@ -77,7 +77,7 @@ internal sealed record WorldMood
                 HeadMs = 30_000,
                 BodyMs = 20_000,
                 KeepAliveMs = 2_000,
-                ConnectMs = 20_000,
+                ConnectMs = 5_000,
                 ResponseMs = 25_000,
                 TunnelMs = 60_000,
                 QueueMs = 10_000,
