@@ -55,7 +55,7 @@ public sealed class Engine
     {
         Libc.EPERM => "the kernel or a seccomp filter forbids it (kernel.io_uring_disabled, or the container runtime's profile)",
         Libc.ENOSYS => "the kernel does not have it, or a seccomp filter hides it",
-        Libc.EINVAL => $"kernel {Environment.OSVersion.Version} is too old for it (6.10 has all that is needed; missing: {step})",
+        Libc.EINVAL => $"kernel {Environment.OSVersion.Version} is too old for it (6.11 has all that is needed; missing: {step})",
         IoError.OutOfMemory => $"no memory may be locked for it ({step}; see RLIMIT_MEMLOCK)",
         var error => $"{step} failed: {SystemError.Describe(error)}",
     };

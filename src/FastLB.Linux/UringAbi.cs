@@ -19,8 +19,14 @@ internal static class UringAbi
     internal const byte Socket = 45;
     internal const byte Command = 46;
 
-    /// <summary>Linux 6.8, the youngest operation that the loop needs.</summary>
+    /// <summary>Linux 6.8.</summary>
     internal const byte FixedFdInstall = 54;
+
+    /// <summary>
+    /// Linux 6.11. The loop has no use for it, but a kernel that knows it has all that the loop needs: <see cref="AcceptDontWait"/> is of
+    /// 6.10 and cannot be asked for.
+    /// </summary>
+    internal const byte Bind = 56;
 
     internal const uint SetupCqSize = 1 << 3;
     internal const uint SetupClamp = 1 << 4;

@@ -77,8 +77,8 @@ public sealed unsafe partial class UringLoop : KernelLoop
             return result;
         }
 
-        step = "IORING_OP_FIXED_FD_INSTALL";
-        if (!ring!.Knows(UringAbi.FixedFdInstall))
+        step = "what io_uring has since Linux 6.11";
+        if (!ring!.Knows(UringAbi.Bind))
         {
             ring.Dispose();
             return -Libc.EINVAL;
