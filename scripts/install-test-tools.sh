@@ -5,7 +5,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 declare -A package=([curl]=curl [node]=nodejs [npm]=npm [wrk]=wrk [ab]=apache2-utils [cc]=gcc [promtool]=prometheus
-  [nginx]=nginx-light [haproxy]=haproxy [python3]=python3 [taskset]=util-linux)
+  [nginx]=nginx-light [haproxy]=haproxy [python3]=python3 [ss]=iproute2 [taskset]=util-linux)
 missing=()
 for tool in "${!package[@]}"; do
   command -v "$tool" >/dev/null || missing+=("${package[$tool]}")

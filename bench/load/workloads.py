@@ -21,7 +21,7 @@ CLOSE = ("Connection: close",)
 AB_REQUESTS = 2000
 FIXED_RATE_PER_SECOND, FIXED_RATE_CONNECTIONS = 5000, 64
 
-SPLICING = "HAProxy splices (`option splice-response`, pipes of 256 KB); nginx has the buffers that were fastest for it of several tried."
+SPLICING = "FastLB's own sockets use cubic, as it does on loopback; the peers cannot choose. HAProxy splices (`option splice-response`, pipes of 256 KB); nginx has the buffers that were fastest for it of several tried."
 
 CPU_PER_REQUEST = "CPU us per request"
 MACHINE_PER_REQUEST = "machine CPU us per request"

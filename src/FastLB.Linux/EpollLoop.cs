@@ -107,6 +107,10 @@ public sealed unsafe partial class EpollLoop : KernelLoop
         if (!endpoint.IsUnix)
         {
             Libc.SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1);
+            if (CongestionControl.IsChosenFor(endpoint))
+            {
+                CongestionControl.SetLoopback(fd);
+            }
         }
 
         var result = Libc.Connect(fd, address[..length]);

@@ -21,6 +21,7 @@ internal static unsafe partial class Libc
     internal const int IPV6_V6ONLY = 26;
     internal const int TCP_NODELAY = 1;
     internal const int TCP_DEFER_ACCEPT = 9;
+    internal const int TCP_CONGESTION = 13;
     internal const int SHUT_WR = 1;
     internal const int MSG_PEEK = 2;
     internal const int MSG_TRUNC = 0x20;
@@ -103,6 +104,25 @@ internal static unsafe partial class Libc
     internal static int Shutdown(int fd, int how) => Check(shutdown(fd, how));
 
     internal static int SetOption(int fd, int level, int name, int value) => Check(setsockopt(fd, level, name, &value, sizeof(int)));
+
+    internal static int SetOption(int fd, int level, int name, ReadOnlySpan<byte> value)
+    {
+        fixed (byte* bytes = value)
+        {
+            return Check(setsockopt(fd, level, name, bytes, (uint)value.Length));
+        }
+    }
+
+    /// <summary>How many bytes the option has, which are in <paramref name="value"/>.</summary>
+    internal static int GetOption(int fd, int level, int name, Span<byte> value)
+    {
+        var length = (uint)value.Length;
+        fixed (byte* bytes = value)
+        {
+            var result = Check(getsockopt(fd, level, name, bytes, &length));
+            return result < 0 ? result : (int)length;
+        }
+    }
 
     /// <summary>Makes close(2) send a reset and throw away what was not sent yet.</summary>
     internal static int SetResetOnClose(int fd)

@@ -146,8 +146,13 @@ public sealed class ListenSockets
         {
             Libc.SetOption(descriptor, Libc.SOL_SOCKET, Libc.SO_REUSEADDR, 1);
 
-            // Accepted sockets inherit this, which saves a call per connection.
+            // Accepted sockets inherit both options, which saves calls per connection.
             Libc.SetOption(descriptor, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1);
+            if (CongestionControl.IsChosenFor(endpoint))
+            {
+                CongestionControl.SetLoopback(descriptor);
+            }
+
             if (SocketAddress.FamilyOf(endpoint) == Libc.AF_INET6)
             {
                 Libc.SetOption(descriptor, Libc.IPPROTO_IPV6, Libc.IPV6_V6ONLY, 1);

@@ -3,7 +3,7 @@ using FastLB.Core.Loop;
 namespace FastLB.Linux;
 
 /// <summary>
-/// How the loop connects and closes. A TCP connect is a chain that the kernel runs through by itself: make the socket, set its option,
+/// How the loop connects and closes. A TCP connect is a chain that the kernel runs through by itself: make the socket, set its options,
 /// connect. A unix socket is connected with system calls: the ring would wait for a worker whose queue is full, where a refusal is wanted,
 /// and it ends at once anyway.
 /// </summary>
@@ -11,6 +11,7 @@ public sealed unsafe partial class UringLoop
 {
     private const int OneOffset = 0;
     private const int LingerOffset = 8;
+    private const int CongestionControlOffset = 16;
     private const int ConnectAddressOffset = 64;
 
     /// <summary>The kernel reads an address when the entry is submitted, so there are as many places as the queue can hold.</summary>
@@ -40,21 +41,19 @@ public sealed unsafe partial class UringLoop
         }
 
         // 1. The socket, with the number that was chosen for it.
-        MakeRoom(3);
+        MakeRoom(4);
         ref var socket = ref Entry(UringAbi.Socket, peer, Kind.Socket);
         socket.Descriptor = SocketAddress.FamilyOf(endpoint);
         socket.Offset = Libc.SOCK_STREAM;
         socket.FileIndex = (uint)slot + 1;
         socket.Flags = UringAbi.Link;
 
-        // 2. No delay; a kernel that will not is no reason not to connect.
-        ref var option = ref Entry(UringAbi.Command, peer, Kind.Part);
-        option.CommandOperation = UringAbi.SocketSetOption;
-        option.OptionLevel = Libc.IPPROTO_TCP;
-        option.OptionName = Libc.TCP_NODELAY;
-        option.OptionLength = sizeof(int);
-        option.OptionValue = (ulong)(_constants + OneOffset);
-        option.Flags |= UringAbi.HardLink;
+        // 2. Its options; a kernel that will not is no reason not to connect.
+        SetOptionThenGoOn(peer, Libc.TCP_NODELAY, OneOffset, sizeof(int));
+        if (CongestionControl.IsChosenFor(endpoint))
+        {
+            SetOptionThenGoOn(peer, Libc.TCP_CONGESTION, CongestionControlOffset, CongestionControl.LoopbackName.Length);
+        }
 
         // 3. The connection.
         var address = _constants + ConnectAddressOffset + (_connects++ % ConnectAddresses * SocketAddress.MaxIpLength);
@@ -64,6 +63,18 @@ public sealed unsafe partial class UringLoop
         ref var connect = ref Entry(UringAbi.Connect, peer, Kind.Connect);
         connect.Address = (ulong)address;
         connect.Offset = (ulong)length;
+    }
+
+    /// <summary>An entry of a chain that goes on whatever becomes of it.</summary>
+    private void SetOptionThenGoOn(Peer peer, int name, int constantOffset, int length)
+    {
+        ref var option = ref Entry(UringAbi.Command, peer, Kind.Part);
+        option.CommandOperation = UringAbi.SocketSetOption;
+        option.OptionLevel = Libc.IPPROTO_TCP;
+        option.OptionName = (uint)name;
+        option.OptionLength = (uint)length;
+        option.OptionValue = (ulong)(_constants + constantOffset);
+        option.Flags |= UringAbi.HardLink;
     }
 
     public override void ShutdownSend(Peer peer)

@@ -56,6 +56,7 @@ public sealed unsafe partial class UringLoop : KernelLoop
         _constants = Libc.MapMemory(ConstantsLength);
         *(int*)(_constants + OneOffset) = 1;
         *(int*)(_constants + LingerOffset) = 1;
+        CongestionControl.LoopbackName.CopyTo(new Span<byte>(_constants + CongestionControlOffset, CongestionControl.MaxNameBytes));
         _addressLength = (nint)descriptors * SocketAddress.MaxIpLength;
         _addresses = Libc.MapMemory(_addressLength);
     }

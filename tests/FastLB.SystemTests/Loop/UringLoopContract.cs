@@ -23,7 +23,7 @@ public sealed class UringUnixLoopContract : LoopContract
 public sealed class TinyUringLoopContract : LoopContract
 {
     protected override LoopBench Open(BufferPool buffers) => new KernelLoopBench(
-        Uring.Open(buffers, new UringSizes(Submissions: 4, Completions: 4, SmallBuffers: 2, LargeBuffers: 1, Descriptors: 64)), unix: false);
+        Uring.Open(buffers, new UringSizes(Submissions: 8, Completions: 8, SmallBuffers: 2, LargeBuffers: 1, Descriptors: 64)), unix: false);
 }
 
 /// <summary>The same while the loop spins before it sleeps.</summary>

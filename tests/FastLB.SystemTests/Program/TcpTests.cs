@@ -45,6 +45,23 @@ public abstract class TcpTests(string engine) : TestsOfAnEngine(engine)
         await Eventually.True(() => server.Resets == 1, "the server sees the reset");
     }
 
+    [NeedsToolsFact("ss")]
+    public async Task Connections_within_the_machine_are_not_paced()
+    {
+        using var server = new EchoAfterEnd();
+        await using var fastlb = await Start(server.Address);
+        using var client = await RawClient.Connect(fastlb.Endpoint);
+        await client.Send("hello");
+        await Eventually.True(() => server.BytesReceived == 5, "the server has the bytes");
+
+        // FastLB's ends only: the client's and the server's have what the system gives them.
+        foreach (var end in (string[])[$"sport = :{fastlb.Port}", $"dport = :{server.Address.Split(':')[1]}"])
+        {
+            var shown = await RunningProgram.OutputOf("ss", "-tinH", "state", "established", $"( {end} )");
+            Assert.Matches(@"\b(cubic|reno)\b", shown);
+        }
+    }
+
     [Fact]
     public async Task A_client_whose_server_is_not_there_is_refused()
     {
