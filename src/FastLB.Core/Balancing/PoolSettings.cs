@@ -2,27 +2,34 @@ using FastLB.Core.Loop;
 
 namespace FastLB.Core.Balancing;
 
-public enum StrategyKind
-{
-    TwoChoices,
-    RoundRobin,
-}
-
 /// <summary>A worker that FastLB only reaches (<c>workers:</c> in the configuration).</summary>
 public sealed record ReachedWorker(Endpoint Endpoint, int Weight = 1);
 
-/// <summary>Sticky sessions by cookie (<c>sticky:</c> in the configuration).</summary>
+/// <summary>Sticky sessions (<c>sticky:</c> in the configuration): by a cookie of ours, or by something that the client brings along.</summary>
 /// <param name="CookieName">A cookie name of RFC 6265 4.1.1, at most 64 bytes.</param>
 /// <param name="Secret">What signs the cookie; null: made at start, so cookies do not outlive FastLB.</param>
 /// <param name="Strip">Whether the cookie is kept from the workers.</param>
-public sealed record StickySettings(string CookieName, string? Secret, bool Strip = true);
+public sealed record StickySettings(string CookieName, string? Secret, bool Strip = true)
+{
+    /// <summary>What sessions are told by instead of our cookie: an address or a header, whose hash names a worker. Null: by the cookie.</summary>
+    public KeySource? Key { get; init; }
+
+    /// <summary>The header's name.</summary>
+    public string KeyName { get; init; } = "";
+
+    /// <summary><see cref="KeyName"/> as it stands in requests.</summary>
+    internal byte[] KeyNameBytes => field ??= System.Text.Encoding.UTF8.GetBytes(KeyName);
+
+    /// <summary>Whether sessions are found in the pool's Maglev table.</summary>
+    public bool UsesTable => Key is not null;
+}
 
 /// <summary>A named set of workers as the data path knows it. How its processes are run is told to the fleet. Immutable.</summary>
 public sealed record PoolSettings
 {
     public required string Name { get; init; }
 
-    public StrategyKind Strategy { get; init; } = StrategyKind.TwoChoices;
+    public StrategyPlan Strategy { get; init; } = StrategyPlan.Default;
 
     public StickySettings? Sticky { get; init; }
 
@@ -39,6 +46,12 @@ public sealed record PoolSettings
 
     /// <summary>For the pool's TCP connections.</summary>
     public Acceleration Acceleration { get; init; }
+
+    /// <summary>Where clients and workers stand, for the strategy <c>zone</c>.</summary>
+    public ZoneTable Zones { get; init; } = ZoneTable.Empty;
+
+    /// <summary>How long a worker's share grows after it became ready, in milliseconds; 0: it has its whole share at once.</summary>
+    public int SlowStartMs { get; init; }
 
     /// <summary>Empty for a pool whose workers FastLB runs.</summary>
     public IReadOnlyList<ReachedWorker> Reached { get; init; } = [];

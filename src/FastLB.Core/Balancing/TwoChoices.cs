@@ -1,5 +1,3 @@
-using FastLB.Core.Loop;
-
 namespace FastLB.Core.Balancing;
 
 /// <summary>
@@ -9,21 +7,22 @@ namespace FastLB.Core.Balancing;
 /// </summary>
 public sealed class TwoChoices : Strategy
 {
-    public override int Pick(ReadOnlySpan<Worker> workers, RandomSource random, int loop, long nowMs)
+    public override int Pick(in Choice choice)
     {
+        var workers = choice.Workers;
         if (workers.Length == 1)
         {
             return 0;
         }
 
-        var first = random.Next(workers.Length);
-        var second = random.Next(workers.Length - 1);
+        var first = choice.Random.Next(workers.Length);
+        var second = choice.Random.Next(workers.Length - 1);
         if (second >= first)
         {
             second++;
         }
 
         // The order of the two is random already, so a tie needs no third draw.
-        return workers[second].InFlightSeenBy(loop, nowMs) < workers[first].InFlightSeenBy(loop, nowMs) ? second : first;
+        return workers[second].InFlightSeenBy(choice.Loop, choice.NowMs) < workers[first].InFlightSeenBy(choice.Loop, choice.NowMs) ? second : first;
     }
 }

@@ -17,9 +17,13 @@ public sealed class Worker
     private const int FailuresCell = 2;
     private const int InFlightElsewhereCell = 3;
     private const int LookedElsewhereCell = 4;
+    private const int AnswersCell = 5;
+    private const int AnswerNanosecondsCell = 6;
+    private const int ServerErrorsCell = 7;
 
     private readonly long[] _cells;
     private readonly int _loops;
+    private int _weight;
 
     public Worker(string poolName, int slot, int generation, Endpoint endpoint, int loops, int weight = 1)
     {
@@ -29,7 +33,7 @@ public sealed class Worker
         Slot = slot;
         Generation = generation;
         Endpoint = endpoint;
-        Weight = weight;
+        _weight = weight;
         Name = $"{poolName}/{slot}";
         _loops = loops;
 
@@ -51,7 +55,22 @@ public sealed class Worker
 
     public Endpoint Endpoint { get; }
 
-    public int Weight { get; }
+    /// <summary>Its share beside the others', from 1. Changes while requests flow; any thread.</summary>
+    public int Weight
+    {
+        get => Volatile.Read(ref _weight);
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
+            Volatile.Write(ref _weight, value);
+        }
+    }
+
+    /// <summary>The number of the zone that it stands in, -1 for none.</summary>
+    public int Zone { get; init; } = -1;
+
+    /// <summary>When it began to take requests, in milliseconds of the loops' clock; its share grows from then on where the pool has a slow start.</summary>
+    public long ReadySinceMs { get; set; }
 
     /// <summary><c>pool/slot</c>, as logs and the worker's environment name it.</summary>
     public string Name { get; }
@@ -99,6 +118,27 @@ public sealed class Worker
         if (failed)
         {
             Volatile.Write(ref _cells[cell + FailuresCell], _cells[cell + FailuresCell] + 1);
+        }
+    }
+
+    /// <summary>Answers that began here since the worker exists, whatever their status.</summary>
+    public long Answers => Sum(AnswersCell);
+
+    /// <summary>Nanoseconds that those took to begin, together.</summary>
+    public long AnswerNanoseconds => Sum(AnswerNanosecondsCell);
+
+    /// <summary>Of those, the ones with a status of 500 and above.</summary>
+    public long ServerErrors => Sum(ServerErrorsCell);
+
+    /// <summary>An answer began <paramref name="nanoseconds"/> after its request was sent. Only loop <paramref name="loop"/> calls it with its own number.</summary>
+    public void NoteAnswer(int loop, long nanoseconds, bool isServerError)
+    {
+        var cell = CellOf(loop);
+        Volatile.Write(ref _cells[cell + AnswersCell], _cells[cell + AnswersCell] + 1);
+        Volatile.Write(ref _cells[cell + AnswerNanosecondsCell], _cells[cell + AnswerNanosecondsCell] + nanoseconds);
+        if (isServerError)
+        {
+            Volatile.Write(ref _cells[cell + ServerErrorsCell], _cells[cell + ServerErrorsCell] + 1);
         }
     }
 

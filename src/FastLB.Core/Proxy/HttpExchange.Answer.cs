@@ -216,7 +216,7 @@ internal sealed partial class HttpExchange
             Close = _closeAfter,
             Chunked = chunked,
             Upgrade = head.StatusCode == 101,
-            SetCookieLine = isFinal ? RequestRoute.CookieLineFor(_pool!, _upstreamPool!.Worker, _stickySlot) : default,
+            SetCookieLine = isFinal ? RequestRoute.CookieLineFor(_pool!, _upstreamPool!.Worker, _affinity.Slot) : default,
         };
         return HeadRewriter.WriteResponse(source, head, facts, rewrite, _proxy.HeadScratch);
     }

@@ -74,7 +74,7 @@ internal sealed partial class HttpExchange
         _beganNs = request.BeganNs;
         _method = request.Method;
         _clientVersion = HttpVersion.Http11;
-        _stickySlot = request.StickySlot;
+        _affinity = request.Affinity;
         _pool = pool;
         _requestBody = new BodyRelay(default, sendsChunks: false);
         heads.Retain();

@@ -39,7 +39,8 @@ internal sealed partial class HttpExchange
         _pool.Requests++;
         _pool.Budget.Deposit();
         _wantsUpgrade = IsUpgrade(source, head, facts.Connection);
-        _stickySlot = RequestRoute.StickySlotOf(_pool, source, head);
+        _pool.Refresh();
+        _affinity = RequestRoute.AffinityOf(_pool, client.Address, source, head, facts);
         refusal = WriteRequestHead(source, head, facts);
         if (refusal != Refusal.None)
         {
@@ -195,7 +196,7 @@ internal sealed partial class HttpExchange
     private void ChooseWorker(Worker? tried, bool fresh)
     {
         Invariant.That(_upstream is null, "a request is at one worker at a time");
-        if (_pool!.Pick(_stickySlot, tried) is { } chosen)
+        if (_pool!.Pick(_affinity, tried) is { } chosen)
         {
             Attempt(chosen, fresh);
             return;

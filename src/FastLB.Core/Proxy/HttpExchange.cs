@@ -40,7 +40,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     private bool _clientClosesToo;
     private bool _outcomePending;
     private long _beganNs;
-    private int _stickySlot;
+    private Affinity _affinity;
     private LoopPool? _pool;
     private BodyRelay _requestBody;
     private LoopBuffer? _requestBuffer;

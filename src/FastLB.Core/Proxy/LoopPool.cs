@@ -12,9 +12,9 @@ namespace FastLB.Core.Proxy;
 public sealed class LoopPool : OwnCacheLines
 {
     private readonly ProxyLoop _proxy;
-    private readonly Strategy _strategy;
+    private Strategy _strategy;
     private readonly long[] _outcomes = new long[Outcomes.Count];
-    private WorkerSet _seen = WorkerSet.Empty;
+    private PoolSnapshot _seen;
     private UpstreamPool[] _upstreams = [];
     private UpstreamPool?[] _bySlot = [];
     private Worker[] _candidates = [];
@@ -24,7 +24,8 @@ public sealed class LoopPool : OwnCacheLines
         _proxy = proxy;
         Pool = pool;
         Sticky = sticky;
-        _strategy = Strategy.Create(pool.Settings.Strategy);
+        _seen = new PoolSnapshot(WorkerSet.Empty, pool.Settings.Strategy, null);
+        _strategy = _seen.Strategy.Create();
         Budget = new RetryBudget(proxy.Loop.NowMs);
         Queue = new RequestQueue();
     }
@@ -33,6 +34,12 @@ public sealed class LoopPool : OwnCacheLines
 
     public StickyCookie? Sticky { get; }
 
+    /// <summary>The strategy in use.</summary>
+    internal StrategyPlan Strategy => _seen.Strategy;
+
+    /// <summary>Whether no request of the pool belongs to one worker rather than another.</summary>
+    internal bool MayGoAnywhere => Pool.Settings.Sticky is null && !_seen.Strategy.UsesKey;
+
     public Timeouts Timeouts => Pool.Settings.Timeouts;
 
     public RetryBudget Budget { get; }
@@ -40,7 +47,7 @@ public sealed class LoopPool : OwnCacheLines
     public RequestQueue Queue { get; }
 
     /// <summary>How many workers take new requests, as of the last choice.</summary>
-    internal int ReadyCount => _seen.Ready.Length;
+    internal int ReadyCount => _seen.Workers.Ready.Length;
 
     /// <summary>Requests and TCP connections that this loop routed here. Any thread may read it.</summary>
     public long Requests;
@@ -49,30 +56,69 @@ public sealed class LoopPool : OwnCacheLines
 
     internal void Count(Outcome outcome) => _outcomes[(int)outcome]++;
 
+    /// <summary>Why the strategy does what it does at present; null when there is nothing to explain. Any thread.</summary>
+    public string? StrategyReason => Volatile.Read(ref _strategy).Reason;
+
     /// <summary>
-    /// A worker for a request: the one that its sticky slot names while that one is there, otherwise one of the strategy's choice.
+    /// A worker for a request: the one that its session names while that one is there, otherwise one of the strategy's choice.
     /// <paramref name="tried"/>, which has failed this request already, is avoided while there is another. Null when the pool has none.
     /// </summary>
-    public UpstreamPool? Pick(int stickySlot, Worker? tried)
+    public UpstreamPool? Pick(in Affinity affinity, Worker? tried)
     {
         Refresh();
         var now = _proxy.Loop.NowMs;
-        if ((uint)stickySlot < (uint)_bySlot.Length && _bySlot[stickySlot] is { } kept
-            && !kept.IsOut(now) && !ReferenceEquals(kept.Worker, tried))
+        if ((uint)affinity.Slot < (uint)_bySlot.Length && _bySlot[affinity.Slot] is { } kept && IsGood(kept, tried, now))
         {
             return kept;
         }
 
-        var ready = _seen.Ready;
+        var ready = _seen.Workers.Ready;
         if (ready.Length == 0)
         {
             return null;
         }
 
-        var index = _strategy.Pick(ready, _proxy.Loop.Random, _proxy.Loop.Index, now);
-        var choice = _upstreams[index];
-        return !choice.IsOut(now) && !ReferenceEquals(choice.Worker, tried) ? choice : PickAmongTheRest(now, tried) ?? choice;
+        if (affinity.Session != 0 && PickOfSession(affinity.Session, tried, now) is { } own)
+        {
+            return own;
+        }
+
+        var choice = _upstreams[_strategy.Pick(ChoiceAmong(ready, affinity, now))];
+        return IsGood(choice, tried, now) ? choice : PickAmongTheRest(affinity, now, tried) ?? choice;
     }
+
+    private static bool IsGood(UpstreamPool upstream, Worker? tried, long now) => !upstream.IsOut(now) && !ReferenceEquals(upstream.Worker, tried);
+
+    /// <summary>The first good worker from the session's place in the table on, so that a worker that is out moves only its own sessions.</summary>
+    private UpstreamPool? PickOfSession(ulong session, Worker? tried, long now)
+    {
+        var table = _seen.Table!;
+        var position = table.PositionOf(session);
+        for (var step = 0; step < table.Size; step++)
+        {
+            var upstream = _upstreams[table.At(position)];
+            if (IsGood(upstream, tried, now))
+            {
+                return upstream;
+            }
+
+            position = table.After(position);
+        }
+
+        return null;
+    }
+
+    private Choice ChoiceAmong(ReadOnlySpan<Worker> workers, in Affinity affinity, long now) => new()
+    {
+        Workers = workers,
+        Random = _proxy.Loop.Random,
+        Loop = _proxy.Loop.Index,
+        NowMs = now,
+        Key = affinity.Key,
+        Zone = affinity.Zone,
+        Table = _seen.Table,
+        PoolInFlight = Pool.InFlight.SeenBy(_proxy.Loop.Index, now),
+    };
 
     /// <summary>Whether a worker that was chosen before may still be sent a request.</summary>
     internal bool IsServing(UpstreamPool upstream)
@@ -85,7 +131,7 @@ public sealed class LoopPool : OwnCacheLines
     public bool CanPickOther(Worker tried)
     {
         Refresh();
-        var ready = _seen.Ready;
+        var ready = _seen.Workers.Ready;
         for (var i = 0; i < ready.Length; i++)
         {
             if (!ReferenceEquals(ready[i], tried) && !_upstreams[i].IsOut(_proxy.Loop.NowMs))
@@ -100,7 +146,7 @@ public sealed class LoopPool : OwnCacheLines
     /// <summary>Takes over the pool's present snapshot: retires what left, and lets requests go that waited for a worker.</summary>
     public void Refresh()
     {
-        var current = Pool.Workers;
+        var current = Pool.Snapshot;
         if (!ReferenceEquals(current, _seen))
         {
             TakeOver(current);
@@ -108,11 +154,23 @@ public sealed class LoopPool : OwnCacheLines
     }
 
     /// <summary>Apart from <see cref="Refresh"/>, which is called per request, because its closures allocate.</summary>
-    private void TakeOver(WorkerSet current)
+    private void TakeOver(PoolSnapshot snapshot)
     {
+        if (!ReferenceEquals(snapshot.Strategy, _seen.Strategy))
+        {
+            Volatile.Write(ref _strategy, snapshot.Strategy.Create());
+        }
+
+        if (ReferenceEquals(snapshot.Workers, _seen.Workers))
+        {
+            _seen = snapshot;
+            return;
+        }
+
+        var current = snapshot.Workers;
         var before = _upstreams;
         Worker[] workers = [.. current.Ready, .. current.Draining];
-        _upstreams = [.. workers.Select(w => Array.Find(before, u => ReferenceEquals(u.Worker, w)) ?? new UpstreamPool(_proxy, w))];
+        _upstreams = [.. workers.Select(w => Array.Find(before, u => ReferenceEquals(u.Worker, w)) ?? new UpstreamPool(this, _proxy, w))];
         _candidates = new Worker[current.Ready.Length];
         _bySlot = new UpstreamPool?[workers.Select(w => w.Slot + 1).DefaultIfEmpty(0).Max()];
         foreach (var upstream in _upstreams)
@@ -121,7 +179,7 @@ public sealed class LoopPool : OwnCacheLines
             _bySlot[upstream.Worker.Slot] ??= upstream;
         }
 
-        _seen = current;
+        _seen = snapshot;
         foreach (var upstream in before)
         {
             if (Array.IndexOf(_upstreams, upstream) < 0)
@@ -135,14 +193,14 @@ public sealed class LoopPool : OwnCacheLines
     public void ServeQueue()
     {
         Refresh();
-        while (_seen.Ready.Length > 0 && Queue.TryDequeue() is { } waiting)
+        while (_seen.Workers.Ready.Length > 0 && Queue.TryDequeue() is { } waiting)
         {
             waiting.OnWorkerAvailable();
         }
     }
 
     /// <summary>The strategy's choice was no good: it chooses again among those that are. Never leaves the pool without any.</summary>
-    private UpstreamPool? PickAmongTheRest(long now, Worker? tried)
+    private UpstreamPool? PickAmongTheRest(in Affinity affinity, long now, Worker? tried)
     {
         // When all are out, one that was not tried is worth more than one that just failed.
         var count = CollectCandidates(now, tried, evenOut: false);
@@ -156,14 +214,14 @@ public sealed class LoopPool : OwnCacheLines
             return null;
         }
 
-        var chosen = _candidates[_strategy.Pick(_candidates.AsSpan(0, count), _proxy.Loop.Random, _proxy.Loop.Index, now)];
-        return _upstreams[Array.IndexOf(_seen.Ready, chosen)];
+        var chosen = _candidates[_strategy.Pick(ChoiceAmong(_candidates.AsSpan(0, count), affinity, now))];
+        return _upstreams[Array.IndexOf(_seen.Workers.Ready, chosen)];
     }
 
     private int CollectCandidates(long now, Worker? tried, bool evenOut)
     {
         var count = 0;
-        var ready = _seen.Ready;
+        var ready = _seen.Workers.Ready;
         for (var i = 0; i < ready.Length; i++)
         {
             if ((evenOut || !_upstreams[i].IsOut(now)) && !ReferenceEquals(ready[i], tried))

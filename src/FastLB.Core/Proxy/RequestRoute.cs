@@ -1,5 +1,6 @@
 using FastLB.Core.Balancing;
 using FastLB.Core.Http;
+using FastLB.Core.Loop;
 
 namespace FastLB.Core.Proxy;
 
@@ -13,6 +14,37 @@ internal static class RequestRoute
         var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
         var index = listener.Routes.Match(host, path);
         return index < 0 ? null : proxy.Pools[index];
+    }
+
+    /// <summary>What speaks for one worker or another, as far as the pool cares.</summary>
+    public static Affinity AffinityOf(LoopPool pool, in ClientAddress client, ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts)
+    {
+        var plan = pool.Strategy;
+        if (pool.Sticky is null && !plan.UsesKey && !plan.UsesZone && pool.Pool.Settings.Sticky is null)
+        {
+            return Affinity.None;
+        }
+
+        var sessions = pool.Pool.Settings.Sticky;
+        return new Affinity
+        {
+            Slot = StickySlotOf(pool, source, head),
+            Session = sessions is { Key: { } by } ? RequestKey.HashOf(by, sessions.KeyNameBytes, client, source, head, facts) | 1 : 0,
+            Key = plan.UsesKey ? RequestKey.HashOf(plan.Key, plan.KeyNameBytes, client, source, head, facts) : 0,
+            Zone = plan.UsesZone ? pool.Pool.Settings.Zones.ZoneOf(client) : -1,
+        };
+    }
+
+    /// <summary>The same for a TCP connection, of which nothing but the address is known.</summary>
+    public static Affinity AffinityOf(LoopPool pool, in ClientAddress client)
+    {
+        var plan = pool.Strategy;
+        return new Affinity
+        {
+            Session = pool.Pool.Settings.Sticky is { Key: KeySource.ClientAddress } ? RequestKey.HashOf(client) | 1 : 0,
+            Key = plan.UsesKey ? RequestKey.HashOf(client) : 0,
+            Zone = plan.UsesZone ? pool.Pool.Settings.Zones.ZoneOf(client) : -1,
+        };
     }
 
     /// <summary>The slot that the pool's sticky cookie names; -1 without one that we signed.</summary>

@@ -61,7 +61,8 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
     // 2. A worker, or the queue.
     private void ChooseWorker()
     {
-        if (Pool.Pick(-1, _tried) is { } chosen)
+        Pool.Refresh();
+        if (Pool.Pick(RequestRoute.AffinityOf(Pool, Address), _tried) is { } chosen)
         {
             Connect(chosen);
             return;

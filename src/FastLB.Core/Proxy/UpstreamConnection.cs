@@ -70,6 +70,7 @@ public sealed class UpstreamConnection : Peer
         for (var i = 0; i < count; i++)
         {
             Home!.Worker.Begin(_proxy.Loop.Index);
+            Home.Pool.Pool.InFlight.Begin(_proxy.Loop.Index);
         }
 
         Owed += count;
@@ -81,6 +82,7 @@ public sealed class UpstreamConnection : Peer
         Invariant.That(Owed > 0, "a request ends once");
         Owed--;
         Home!.Worker.End(_proxy.Loop.Index, failed);
+        Home.Pool.Pool.InFlight.End(_proxy.Loop.Index);
     }
 
     /// <summary>Its owner has no more to do with it, and nobody gets an answer from it any more.</summary>

@@ -26,11 +26,14 @@ public sealed class UpstreamPool : OwnCacheLines
     private long _pipelineRestUntilMs;
     private bool _retired;
 
-    internal UpstreamPool(ProxyLoop proxy, Worker worker)
+    internal UpstreamPool(LoopPool pool, ProxyLoop proxy, Worker worker)
     {
+        Pool = pool;
         _proxy = proxy;
         Worker = worker;
     }
+
+    public LoopPool Pool { get; }
 
     public Worker Worker { get; }
 

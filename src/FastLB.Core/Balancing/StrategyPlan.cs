@@ -1,0 +1,46 @@
+namespace FastLB.Core.Balancing;
+
+/// <summary>Which part of a request decides where a strategy of keys (<c>consistent-hash</c>) sends it.</summary>
+public enum KeySource
+{
+    ClientAddress,
+    Header,
+    Cookie,
+    Path,
+    Query,
+}
+
+/// <summary>A pool's strategy as it is configured or switched to. Immutable; loops notice a new one by its reference.</summary>
+/// <param name="Name">One of <see cref="Strategies.Names"/>.</param>
+public sealed record StrategyPlan(string Name)
+{
+    /// <summary>What is configured when nothing is.</summary>
+    public static StrategyPlan Default { get; } = new("two-choices");
+
+    /// <summary>What is hashed, for strategies that use a key.</summary>
+    public KeySource Key { get; init; }
+
+    /// <summary>The name of the header, cookie or query parameter, when <see cref="Key"/> is one of these.</summary>
+    public string KeyName { get; init; } = "";
+
+    /// <summary><see cref="KeyName"/> as it stands in requests.</summary>
+    internal byte[] KeyNameBytes => field ??= System.Text.Encoding.UTF8.GetBytes(KeyName);
+
+    /// <summary>
+    /// How far above the average load a worker may be before keys go elsewhere, at least 1 (Mirrokni, Thorup and Zadimoghaddam, "Consistent
+    /// Hashing with Bounded Loads", 2016). <see cref="double.PositiveInfinity"/>: without bound.
+    /// </summary>
+    public double LoadBound { get; init; } = 1.25;
+
+    /// <summary>Whether choices come with <see cref="Choice.Table"/>.</summary>
+    public bool UsesTable => Strategies.Find(Name) is { UsesTable: true };
+
+    /// <summary>Whether choices come with <see cref="Choice.Key"/>.</summary>
+    public bool UsesKey => Strategies.Find(Name) is { UsesKey: true };
+
+    /// <summary>Whether choices come with <see cref="Choice.Zone"/>.</summary>
+    public bool UsesZone => Strategies.Find(Name) is { UsesZone: true };
+
+    /// <summary>The strategy of one loop.</summary>
+    public Strategy Create() => (Strategies.Find(Name) ?? throw new ArgumentException($"there is no strategy '{Name}'")).Create(this);
+}
