@@ -50,7 +50,7 @@ public sealed class ConfigurationFileTests : IDisposable
         Assert.Equal(new StickySettings("SID", "0123456789abcdef", Strip: false), settings.Pools[0].Sticky);
         Assert.Equal(new StickySettings("FASTLB", null), settings.Pools[1].Sticky);
         Assert.Null(settings.Pools[2].Sticky);
-        Assert.Equal([StrategyKind.TwoChoices, StrategyKind.RoundRobin, StrategyKind.TwoChoices], settings.Pools.Select(p => p.Strategy));
+        Assert.Equal(["two-choices", "round-robin", "two-choices"], settings.Pools.Select(p => p.Strategy.Name));
         Assert.Equal([new ReachedWorker(Endpoint.Unix("/run/api.sock"))], settings.Pools[1].Reached);
         Assert.Equal(["127.0.0.1:9001 1", "10.0.0.7:9002 2"], settings.Pools[2].Reached.Select(w => $"{w.Endpoint} {w.Weight}"));
 
