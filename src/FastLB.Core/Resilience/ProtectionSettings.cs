@@ -1,6 +1,3 @@
-using FastLB.Core.Balancing;
-using FastLB.Core.Http;
-
 namespace FastLB.Core.Resilience;
 
 /// <summary>After which failures a request is tried again. A failed connect always is: nothing was sent (TRAPS 14).</summary>
@@ -40,11 +37,6 @@ public sealed record RetrySettings
     public int MaxBackoffMs { get; init; } = 1_000;
 }
 
-/// <summary>What answers when a pool cannot (<c>fallback:</c>): another pool, or always the same. Exactly one of the two.</summary>
-/// <param name="PoolName">The pool that serves instead.</param>
-/// <param name="Answer">What is answered instead.</param>
-public sealed record FallbackSettings(string? PoolName, ErrorResponse? Answer);
-
 /// <summary>How much a pool and each of its workers may have at a time, over all loops (<c>limits:</c> in a pool). 0: no limit.</summary>
 public sealed record LoadLimits
 {
@@ -78,15 +70,4 @@ public sealed record QueueSettings
     public int Priority { get; init; } = 3;
 
     internal byte[] PriorityHeaderBytes => field ??= System.Text.Encoding.ASCII.GetBytes(PriorityHeader ?? "");
-}
-
-/// <summary>How often one client (or key) may ask (<c>rateLimits:</c>). Immutable.</summary>
-/// <param name="Name">What the limit is called in answers.</param>
-/// <param name="Key">What requests are told apart by.</param>
-/// <param name="KeyName">The name of the header or cookie.</param>
-/// <param name="PerSecond">Requests per second in the long run, greater than 0.</param>
-/// <param name="Burst">How many may come at once, from 1.</param>
-public sealed record RateLimitSettings(string Name, KeySource Key, string KeyName, double PerSecond, int Burst)
-{
-    internal byte[] KeyNameBytes => field ??= System.Text.Encoding.UTF8.GetBytes(KeyName);
 }

@@ -202,7 +202,7 @@ public sealed class ConfigurationFileTests : IDisposable
         var result = ConfigurationSample.Read(text.Replace(of, with, StringComparison.Ordinal));
 
         Assert.Equal(
-            isRight ? [] : ["fastlb.yaml:4:5: sticky: pool 'app' has only tcp listeners, and TCP knows no cookies"],
+            isRight ? [] : ["fastlb.yaml:4:5: sticky: pool 'app' has only tcp listeners, and TCP knows no cookies and headers; 'by: client-address' works there"],
             result.Errors.Select(e => e.ToString()));
     }
 
@@ -217,7 +217,7 @@ public sealed class ConfigurationFileTests : IDisposable
     public void A_file_of_another_kind_is_told_what_it_needs()
     {
         Assert.Equal(
-            ["fastlb.yaml:1:1: the configuration: expected keys (engine, loops, spin, admin, timeouts, limits, listeners, pools), found 'hello'"],
+            ["fastlb.yaml:1:1: the configuration: expected keys (engine, loops, spin, admin, timeouts, limits, zones, listeners, pools), found 'hello'"],
             ConfigurationSample.Read("hello").Errors.Select(e => e.ToString()));
         Assert.Equal(
             [
