@@ -1,5 +1,5 @@
+using System.Buffers.Binary;
 using System.Net;
-using System.Net.Sockets;
 using System.Numerics;
 using FastLB.Core.Loop;
 
@@ -23,22 +23,22 @@ public sealed class ZoneTable
         var ipv6 = new List<(UInt128, UInt128, int)>();
         foreach (var (network, zone) in networks)
         {
-            var address = new IPNetwork(network.BaseAddress, network.PrefixLength).BaseAddress;
-            var length = network.PrefixLength;
+            var (address, length) = (network.BaseAddress, network.PrefixLength);
             if (address.IsIPv4MappedToIPv6 && length >= MappedPrefixLength)
             {
                 address = address.MapToIPv4();
                 length -= MappedPrefixLength;
             }
 
-            if (address.AddressFamily == AddressFamily.InterNetwork)
+            var bytes = address.GetAddressBytes();
+            if (bytes.Length == sizeof(uint))
             {
-                var first = System.Buffers.Binary.BinaryPrimitives.ReadUInt32BigEndian(address.GetAddressBytes());
+                var first = BinaryPrimitives.ReadUInt32BigEndian(bytes);
                 ipv4.Add((first, first | (length == 32 ? 0 : uint.MaxValue >> length), zone));
             }
             else
             {
-                var first = System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(address.GetAddressBytes());
+                var first = BinaryPrimitives.ReadUInt128BigEndian(bytes);
                 ipv6.Add((first, first | (length == 128 ? 0 : UInt128.MaxValue >> length), zone));
             }
         }

@@ -139,7 +139,7 @@ public sealed class SharedNothingTests
     }
 
     private static void PickOnce(object strategy) =>
-        ((Strategy)strategy).Pick(new Choice { Workers = Workers(loops: 1), Random = new RandomSource(1), Loop = 0, NowMs = 1, Zone = 0 });
+        ((Strategy)strategy).Pick(new Choice { Workers = (Worker[])[.. Workers(loops: 1), .. Workers(loops: 1)], Random = new RandomSource(1), Loop = 0, NowMs = 1, Zone = 0 });
 
     private static object SizeClassOf(BufferPool pool) =>
         typeof(BufferPool).GetField("_small", BindingFlags.NonPublic | BindingFlags.Instance)!.GetValue(pool)!;
