@@ -49,9 +49,8 @@ public sealed class ZoneAware : Strategy
         var start = _starts[choice.Zone + 1];
         var local = start + TwoChoices.PickAmong(_byZone.AsSpan(start, _starts[choice.Zone + 2] - start), choice, ref _drawInZone);
 
-        // The choice's workers may be others than those sorted, by a list that was filled anew within the millisecond.
-        var place = _places[local];
-        return !ReferenceEquals(choice.Workers[place], _byZone[local]) || IsFull(_byZone[local], choice.Workers[all], choice) ? all : place;
+        // A list that was filled anew within the millisecond has others in these places, which serve as well.
+        return IsFull(_byZone[local], choice.Workers[all], choice) ? all : _places[local];
     }
 
     private static bool IsFull(Worker local, Worker any, in Choice choice)

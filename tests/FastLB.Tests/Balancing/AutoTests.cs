@@ -57,14 +57,24 @@ public sealed class AutoTests
 
         Assert.StartsWith("two-choices: ", _auto.Reason, StringComparison.Ordinal);
         var others = OneLoop.Workers(1, 1);
-        others[0].NoteAnswer(0, 0, 1_000_000, isServerError: false);
-        others[1].NoteAnswer(0, 0, 900_000_000, isServerError: false);
-        for (var look = 0; look < 10; look++)
-        {
-            Look(others);
-        }
-
+        Look(others);
+        Answer(9);
+        Looks(others, 10);
         Assert.StartsWith("two-choices: ", _auto.Reason, StringComparison.Ordinal);
+
+        // The tenth answer makes a mean.
+        Answer(1);
+        Looks(others, 3);
+        Assert.StartsWith("response-time: ", _auto.Reason, StringComparison.Ordinal);
+
+        void Answer(int times)
+        {
+            for (var i = 0; i < times; i++)
+            {
+                others[0].NoteAnswer(0, 0, 1_000_000, isServerError: false);
+                others[1].NoteAnswer(0, 0, 900_000_000, isServerError: false);
+            }
+        }
     }
 
     [Fact]
@@ -132,6 +142,16 @@ public sealed class AutoTests
         Look([workers[1], workers[2]]);
         Look([OneLoop.Worker(5), workers[2], workers[1]]);
         Assert.Equal("response-time: the slowest worker answers in 100 ms, the fastest in 10 ms", _auto.Reason);
+    }
+
+    [Fact]
+    public void What_is_known_of_a_worker_that_left_is_not_taken_for_anothers()
+    {
+        var workers = OneLoop.Workers(1, 1, 1);
+        LookAfter(workers, 5, 5, 5);
+        LookAfter(workers, 10, 100, 10);
+        Looks([workers[0], workers[2]], 5);
+        Assert.StartsWith("two-choices: ", _auto.Reason, StringComparison.Ordinal);
     }
 
     /// <summary>Twenty answers of each worker and a look.</summary>

@@ -135,6 +135,18 @@ public sealed class FairnessTests
     }
 
     [Fact]
+    public void A_weight_that_grows_counts_at_once_and_one_that_shrinks_too()
+    {
+        var workers = OneLoop.Workers(1, 1);
+        var (loop, strategy) = (new OneLoop(), new RandomChoice());
+        Assert.InRange(loop.CountIdle(strategy, workers, 10_000)[0], 4_700, 5_300);
+        workers[0].Weight = 9;
+        Assert.InRange(loop.CountIdle(strategy, workers, 10_000)[0], 8_800, 9_200);
+        workers[0].Weight = 1;
+        Assert.InRange(loop.CountIdle(strategy, workers, 10_000)[0], 4_700, 5_300);
+    }
+
+    [Fact]
     public void A_heavy_worker_among_many_light_ones_is_drawn_by_its_weight()
     {
         // A hundred rejections to a draw: the sum decides.
