@@ -14,7 +14,7 @@ public sealed partial class ArchitectureTests
         ["Http"] = ["Loop"],
         ["Routing"] = [],
         ["Balancing"] = ["Loop"],
-        ["Resilience"] = [],
+        ["Resilience"] = ["Loop"],
         ["Metrics"] = [],
         ["Proxy"] = ["Loop", "Http", "Routing", "Balancing", "Resilience", "Metrics"],
     };
