@@ -31,7 +31,7 @@ public class PickBenchmarks
 
     private long Pick(Strategy strategy)
     {
-        var worker = _workers[strategy.Pick(_workers, _random, 0, _now++ >> 6)];
+        var worker = _workers[strategy.Pick(new Choice { Workers = _workers, Random = _random, Loop = 0, NowMs = _now++ >> 6 })];
         worker.Begin(0);
         worker.End(0, failed: false);
         return worker.Slot;

@@ -53,13 +53,13 @@ public sealed partial class Server : IAsyncDisposable
         _engine = ChooseEngine(settings.Engine);
 
         // 1. Pools and sockets.
-        _pools = [.. settings.Pools.Select((pool, i) => new Pool(pool, i))];
         var cores = CpuAffinity.AllowedCores();
         var loopCount = settings.Loops > 0 ? settings.Loops : cores.Count;
+        _pools = [.. settings.Pools.Select((pool, i) => new Pool(pool, i, loopCount))];
         BindAll(settings.Listeners, loopCount);
 
         // 2. Loops.
-        var cookies = _pools.Select(p => p.Settings.Sticky is { } sticky ? MakeCookie(p, sticky) : null).ToArray();
+        var cookies = _pools.Select(p => p.Settings.Sticky is { Key: null } sticky ? MakeCookie(p, sticky) : null).ToArray();
         _threads = new LoopThread[loopCount];
         _proxies = new ProxyLoop[loopCount];
         for (var i = 0; i < loopCount; i++)
@@ -78,7 +78,11 @@ public sealed partial class Server : IAsyncDisposable
             if (pool.Settings.Reached.Count > 0)
             {
                 pool.Publish(new WorkerSet(
-                    pool.Settings.Reached.Select((w, slot) => new Worker(pool.Name, slot, 0, w.Endpoint, loopCount, w.Weight)), []));
+                    pool.Settings.Reached.Select((w, slot) => new Worker(pool.Name, slot, 0, w.Endpoint, loopCount, w.Weight)
+                    {
+                        Zone = w.Zone is null ? -1 : pool.Settings.Zones.IndexOf(w.Zone),
+                    }),
+                    []));
             }
         }
 
@@ -88,6 +92,7 @@ public sealed partial class Server : IAsyncDisposable
             thread.Start();
         }
 
+        Operator = new Operator(_pools, logs.CreateLogger("operator"));
         _report = new StatusReport(_pools, _proxies, _threads);
         LogStart(loopCount);
 
@@ -105,6 +110,9 @@ public sealed partial class Server : IAsyncDisposable
 
     /// <exception cref="ServerStartException">An address cannot be listened on, or the engine is not there.</exception>
     public static Server Start(Settings settings, ILoggerFactory logs) => new(settings, logs);
+
+    /// <summary>What may be changed from outside.</summary>
+    public Operator Operator { get; }
 
     /// <summary>The state of everything, for the status page, the metrics and <c>fastlb status</c>. Any thread.</summary>
     public ServerStatus GetStatus()

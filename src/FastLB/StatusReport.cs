@@ -1,5 +1,6 @@
 using System.Reflection;
 using FastLB.Admin;
+using FastLB.Configuration;
 using FastLB.Core.Balancing;
 using FastLB.Core.Metrics;
 using FastLB.Core.Proxy;
@@ -37,8 +38,8 @@ internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread
 
     public IReadOnlyList<PoolStatus> Pools(IReadOnlyList<WorkerProcess> processes) => [.. pools.Select(pool => new PoolStatus(
         pool.Name,
-        Strategy.NameOf(pool.Settings.Strategy),
-        pool.Settings.Sticky?.CookieName,
+        pool.Snapshot.Strategy.Name,
+        pool.Settings.Sticky is { Key: { } by } sessions ? KeyText.Of(by, sessions.KeyName) : pool.Settings.Sticky?.CookieName,
         proxies.Sum(p => Read(ref p.Pools[pool.Index].Requests)),
         Errors(outcome => proxies.Sum(p => p.Pools[pool.Index].Of(outcome))),
         pool.Settings.Reached.Count > 0

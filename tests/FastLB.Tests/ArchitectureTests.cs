@@ -13,7 +13,7 @@ public sealed partial class ArchitectureTests
         ["Loop"] = [],
         ["Http"] = ["Loop"],
         ["Routing"] = [],
-        ["Balancing"] = ["Loop"],
+        ["Balancing"] = ["Loop", "Http", "Resilience"],
         ["Resilience"] = ["Loop"],
         ["Metrics"] = [],
         ["Proxy"] = ["Loop", "Http", "Routing", "Balancing", "Resilience", "Metrics"],

@@ -1,3 +1,5 @@
+using FastLB.Core.Loop;
+
 namespace FastLB.Core.Balancing;
 
 /// <summary>

@@ -18,7 +18,7 @@ public sealed class MaglevTable
     public int PositionOf(ulong key) => (int)Math.BigMul(key, (ulong)Size, out _);
 
     /// <summary>The number in <see cref="Workers"/> that an entry holds.</summary>
-    public int At(int position) => position;
+    public int At(int position) => Workers.Length > position ? position : -1;
 
     /// <summary>The entry to go on with when an entry's worker cannot take the key.</summary>
     public int After(int position) => position + 1 == Size ? 0 : position + 1;

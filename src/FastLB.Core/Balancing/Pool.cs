@@ -7,6 +7,9 @@ namespace FastLB.Core.Balancing;
 public sealed class Pool
 {
     private readonly Lock _publishing = new();
+    private WorkerSet _all = WorkerSet.Empty;
+    private IReadOnlySet<Worker> _unfit = new HashSet<Worker>();
+    private StrategyPlan _strategy;
     private PoolSnapshot _snapshot;
 
     /// <param name="loops">How many loops serve it.</param>
@@ -15,6 +18,7 @@ public sealed class Pool
         InFlight = new InFlightCount(loops);
         Settings = settings;
         Index = index;
+        _strategy = settings.Strategy;
         _snapshot = new PoolSnapshot(WorkerSet.Empty, settings.Strategy, null);
     }
 
@@ -36,21 +40,30 @@ public sealed class Pool
     public Action<Pool>? Published { get; set; }
 
     /// <summary>Puts other workers in place of the present ones. Any thread but a loop's: tables take milliseconds to build.</summary>
-    public void Publish(WorkerSet workers) => Swap(before => (workers, before.Strategy));
+    public void Publish(WorkerSet workers) => Swap(() => _all = workers);
 
     /// <summary>Chooses by another strategy from the next request on. Any thread but a loop's.</summary>
-    public void Use(StrategyPlan strategy) => Swap(before => (before.Workers, strategy));
+    public void Use(StrategyPlan strategy) => Swap(() => _strategy = strategy);
 
-    /// <summary>Builds the table anew, because weights have changed.</summary>
-    public void Rebuild() => Swap(before => (before.Workers, before.Strategy with { }));
+    /// <summary>Keeps requests from these workers, as long as others can take them. Any thread but a loop's.</summary>
+    public void Shun(IReadOnlySet<Worker> unfit) => Swap(() => _unfit = unfit);
 
-    private void Swap(Func<PoolSnapshot, (WorkerSet Workers, StrategyPlan Strategy)> change)
+    /// <summary>Changes a worker's weight. False when there is no such slot. Any thread but a loop's.</summary>
+    public bool TrySetWeight(int slot, int weight)
+    {
+        var workers = _all.Ready.Concat(_all.Draining).Where(w => w.Slot == slot).ToArray();
+        Swap(() => Array.ForEach(workers, w => w.Weight = weight));
+        return workers.Length > 0;
+    }
+
+    private void Swap(Action change)
     {
         lock (_publishing)
         {
-            var (workers, strategy) = change(_snapshot);
-            var table = strategy.UsesTable || Settings.Sticky is { UsesTable: true } ? new MaglevTable(workers.Ready) : null;
-            Volatile.Write(ref _snapshot, new PoolSnapshot(workers, strategy, table));
+            change();
+            var workers = _all.Without(_unfit, Settings.PanicShare);
+            var needsTable = _strategy.UsesTable || Settings.Sticky is { UsesTable: true };
+            Volatile.Write(ref _snapshot, new PoolSnapshot(workers, _strategy, needsTable ? new MaglevTable(workers.Ready) : null));
         }
 
         Published?.Invoke(this);

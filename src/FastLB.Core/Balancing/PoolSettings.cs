@@ -1,9 +1,11 @@
 using FastLB.Core.Loop;
+using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Balancing;
 
 /// <summary>A worker that FastLB only reaches (<c>workers:</c> in the configuration).</summary>
-public sealed record ReachedWorker(Endpoint Endpoint, int Weight = 1);
+/// <param name="Zone">The name of the zone that it stands in, or null.</param>
+public sealed record ReachedWorker(Endpoint Endpoint, int Weight = 1, string? Zone = null);
 
 /// <summary>Sticky sessions (<c>sticky:</c> in the configuration): by a cookie of ours, or by something that the client brings along.</summary>
 /// <param name="CookieName">A cookie name of RFC 6265 4.1.1, at most 64 bytes.</param>
@@ -52,6 +54,23 @@ public sealed record PoolSettings
 
     /// <summary>How long a worker's share grows after it became ready, in milliseconds; 0: it has its whole share at once.</summary>
     public int SlowStartMs { get; init; }
+
+    /// <summary>The share of fit workers, from 0 to 1, under which the unfit ones are used as well.</summary>
+    public double PanicShare { get; init; } = 0.5;
+
+    public RetrySettings Retries { get; init; } = new();
+
+    /// <summary>Who answers when the pool cannot; null: an error.</summary>
+    public FallbackSettings? Fallback { get; init; }
+
+    public LoadLimits Limits { get; init; } = LoadLimits.None;
+
+    public QueueSettings Queue { get; init; } = QueueSettings.Default;
+
+    public IReadOnlyList<RateLimitSettings> RateLimits { get; init; } = [];
+
+    /// <summary>How workers are asked whether they are well; null: they are not asked.</summary>
+    public HealthCheckSettings? Health { get; init; }
 
     /// <summary>Empty for a pool whose workers FastLB runs.</summary>
     public IReadOnlyList<ReachedWorker> Reached { get; init; } = [];

@@ -8,6 +8,9 @@ public enum KeySource
     Cookie,
     Path,
     Query,
+
+    /// <summary>Nothing: all requests are one. Only for limits.</summary>
+    Everyone,
 }
 
 /// <summary>A pool's strategy as it is configured or switched to. Immutable; loops notice a new one by its reference.</summary>

@@ -69,9 +69,6 @@ public sealed class Worker
     /// <summary>The number of the zone that it stands in, -1 for none.</summary>
     public int Zone { get; init; } = -1;
 
-    /// <summary>When it began to take requests, in milliseconds of the loops' clock; its share grows from then on where the pool has a slow start.</summary>
-    public long ReadySinceMs { get; set; }
-
     /// <summary><c>pool/slot</c>, as logs and the worker's environment name it.</summary>
     public string Name { get; }
 

@@ -7,6 +7,13 @@ public sealed class ZoneTable
 {
     public static ZoneTable Empty { get; } = new();
 
+    public IReadOnlyList<string> Names { get; init; } = [];
+
+    public static ZoneTable Create(IReadOnlyList<(string Zone, IReadOnlyList<System.Net.IPNetwork> Networks)> zones) => new() { Names = [.. zones.Select(z => z.Zone)] };
+
+    /// <summary>The number of a zone, or -1.</summary>
+    public int IndexOf(string name) => Names.ToList().IndexOf(name);
+
     /// <summary>The number of the client's zone, or -1.</summary>
-    public int ZoneOf(in ClientAddress client) => -1;
+    public int ZoneOf(in ClientAddress client) => Names.Count == 0 || client.IsNone ? -1 : -1;
 }

@@ -111,6 +111,12 @@ internal sealed partial class HttpExchange
             return true;
         }
 
+        _upstreamPool!.NoteAnswer(head.StatusCode, Loop.NowNs - _sentNs);
+        if (TryRetryStatus(head.StatusCode))
+        {
+            return false;
+        }
+
         StartAnswer(source, head, facts);
         return true;
     }

@@ -204,7 +204,7 @@ internal sealed partial class HttpExchange
 
         if (!_pool.Queue.TryEnqueue(_client!))
         {
-            Answer(ErrorResponses.QueueFull, Outcome.QueueFull, close: false);
+            FallBackOrAnswer(ErrorResponses.QueueFull, Outcome.QueueFull);
             return;
         }
 
@@ -261,11 +261,21 @@ internal sealed partial class HttpExchange
     {
         _phase = Phase.Exchanging;
         _requestOnWire = true;
-        Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
+        _sentNs = Loop.NowNs;
+        if (_retries == 0)
+        {
+            _answerDeadlineMs = Loop.NowMs + _pool!.Timeouts.ResponseMs;
+        }
+
+        ArmForAnswer();
         _requestBuffer!.Retain();
         _upstreamSendSeen = _requestStart;
         Loop.Send(_upstream!, _requestBuffer, _requestStart, _requestEnd);
     }
+
+    /// <summary>All attempts together have the time of one.</summary>
+    private void ArmForAnswer() => Loop.Timers.Arm(
+        _upstream!, _retries == 0 ? Loop.NowMs + _pool!.Timeouts.ResponseMs : Math.Max(Loop.NowMs + 1, _answerDeadlineMs));
 
     public void OnUpstreamSent(int result)
     {
@@ -291,7 +301,7 @@ internal sealed partial class HttpExchange
             ReleaseKeptRequest();
         }
 
-        Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
+        ArmForAnswer();
         PumpRequest();
     }
 

@@ -21,6 +21,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     {
         Beginning,
         Queued,
+        Pausing,
         Connecting,
         Exchanging,
         Answering,
@@ -52,6 +53,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     private UpstreamPool? _upstreamPool;
     private UpstreamConnection? _upstream;
     private bool _requestOnWire;
+    private long _sentNs;
     private bool _upstreamSendBroken;
     private bool _upstreamStaysOpen;
     private bool _upstreamReusable;
@@ -248,7 +250,8 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         _closeAfter = false;
         _dueAnswer = null;
         _staleRetried = false;
-        _redispatched = false;
+        _retries = 0;
+        _avoided = null;
         _queuedForSuccessor = false;
         _connectAttempts = 0;
         _informationalCount = 0;

@@ -112,6 +112,7 @@ internal sealed partial class HttpPipeline
         _next++;
         _closeAfter |= rewrite.Close;
         _proxy.Metrics.CountResponse(head.StatusCode);
+        lane.Home!.NoteAnswer(head.StatusCode, Loop.NowNs - request.BeganNs);
         var idleMs = UpstreamPool.IdleLimitMs(facts);
         lane.Upstream!.IdleLimitMs = Math.Max(1, idleMs);
         lane.Upstream.IsPersistent = head.Version == HttpVersion.Http11;

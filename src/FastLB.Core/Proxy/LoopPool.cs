@@ -11,6 +11,9 @@ namespace FastLB.Core.Proxy;
 /// </summary>
 public sealed class LoopPool : OwnCacheLines
 {
+    /// <summary>Even the newest worker gets a request now and then, so that it is known to work.</summary>
+    private const double MaxPassedOver = 0.95;
+
     private readonly ProxyLoop _proxy;
     private Strategy _strategy;
     private readonly long[] _outcomes = new long[Outcomes.Count];
@@ -18,6 +21,7 @@ public sealed class LoopPool : OwnCacheLines
     private UpstreamPool[] _upstreams = [];
     private UpstreamPool?[] _bySlot = [];
     private Worker[] _candidates = [];
+    private long _rampEndsMs = long.MinValue;
 
     internal LoopPool(ProxyLoop proxy, Pool pool, StickyCookie? sticky)
     {
@@ -52,6 +56,12 @@ public sealed class LoopPool : OwnCacheLines
     /// <summary>Requests and TCP connections that this loop routed here. Any thread may read it.</summary>
     public long Requests;
 
+    /// <summary>Requests that somebody else answered for this pool. Any thread may read it.</summary>
+    public long Fallbacks;
+
+    /// <summary>The pool that serves when this one cannot, or null.</summary>
+    internal LoopPool? Fallback { get; set; }
+
     public long Of(Outcome outcome) => Volatile.Read(ref _outcomes[(int)outcome]);
 
     internal void Count(Outcome outcome) => _outcomes[(int)outcome]++;
@@ -84,10 +94,26 @@ public sealed class LoopPool : OwnCacheLines
         }
 
         var choice = _upstreams[_strategy.Pick(ChoiceAmong(ready, affinity, now))];
+        if (_rampEndsMs > now && IsTooNew(choice, now))
+        {
+            choice = _upstreams[_strategy.Pick(ChoiceAmong(ready, affinity, now))];
+        }
+
         return IsGood(choice, tried, now) ? choice : PickAmongTheRest(affinity, now, tried) ?? choice;
     }
 
     private static bool IsGood(UpstreamPool upstream, Worker? tried, long now) => !upstream.IsOut(now) && !ReferenceEquals(upstream.Worker, tried);
+
+    /// <summary>
+    /// Whether a worker in its slow start is passed over this time: with a chance that falls from one to nothing while it grows into its share. It
+    /// works alike with every strategy. Never all of them: a pool of new workers only has no old one to spare them.
+    /// </summary>
+    private bool IsTooNew(UpstreamPool upstream, long now)
+    {
+        var age = now - upstream.JoinedMs;
+        var rampMs = Pool.Settings.SlowStartMs;
+        return age < rampMs && !_seen.Strategy.UsesKey && _proxy.Loop.Random.Chance(Math.Min(1 - ((double)age / rampMs), MaxPassedOver));
+    }
 
     /// <summary>The first good worker from the session's place in the table on, so that a worker that is out moves only its own sessions.</summary>
     private UpstreamPool? PickOfSession(ulong session, Worker? tried, long now)
@@ -179,6 +205,7 @@ public sealed class LoopPool : OwnCacheLines
             _bySlot[upstream.Worker.Slot] ??= upstream;
         }
 
+        _rampEndsMs = RampEndOf(current.Ready.Length);
         _seen = snapshot;
         foreach (var upstream in before)
         {
@@ -187,6 +214,20 @@ public sealed class LoopPool : OwnCacheLines
                 upstream.Retire();
             }
         }
+    }
+
+    /// <summary>When the last worker has grown into its share; never, when all of them are new together and so have equal shares.</summary>
+    private long RampEndOf(int ready)
+    {
+        var rampMs = Pool.Settings.SlowStartMs;
+        if (rampMs == 0 || ready < 2)
+        {
+            return long.MinValue;
+        }
+
+        var upstreams = _upstreams.Take(ready).ToArray();
+        var last = upstreams.Max(u => u.JoinedMs);
+        return last - upstreams.Min(u => u.JoinedMs) > rampMs / 10 ? last + rampMs : long.MinValue;
     }
 
     /// <summary>Sends waiting requests to workers, as long as there is a worker.</summary>

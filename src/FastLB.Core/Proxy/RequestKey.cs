@@ -28,6 +28,7 @@ internal static class RequestKey
             KeySource.Cookie => TryFindCookie(source, head, name, out var cookie) ? KeyHash.Of(cookie, seed) : default(ulong?),
             KeySource.Path => KeyHash.Of(PathOf(target), seed),
             KeySource.Query => TryFindParameter(target, name, out var parameter) ? KeyHash.Of(parameter, seed) : default(ulong?),
+            KeySource.Everyone => KeyHash.Of(0, 0, seed),
             _ => default(ulong?),
         };
         return found ?? HashOf(client, seed);

@@ -29,6 +29,7 @@ public sealed class UpstreamPool : OwnCacheLines
     internal UpstreamPool(LoopPool pool, ProxyLoop proxy, Worker worker)
     {
         Pool = pool;
+        JoinedMs = proxy.Loop.NowMs;
         _proxy = proxy;
         Worker = worker;
     }
@@ -36,6 +37,9 @@ public sealed class UpstreamPool : OwnCacheLines
     public LoopPool Pool { get; }
 
     public Worker Worker { get; }
+
+    /// <summary>When the loop first saw the worker take requests, or take them again.</summary>
+    public long JoinedMs { get; }
 
     /// <summary>True while a failed connect keeps the worker out of rotation.</summary>
     public bool IsOut(long nowMs) => nowMs < _outUntilMs;
@@ -133,6 +137,9 @@ public sealed class UpstreamPool : OwnCacheLines
     /// by every pipelining client again and again, so for a while it gets them one by one.
     /// </summary>
     internal void RestFromPipelining() => _pipelineRestUntilMs = _proxy.Loop.NowMs + PipelineRestMs;
+
+    /// <summary>An answer began, so long after its request was sent.</summary>
+    internal void NoteAnswer(int status, long nanoseconds) => Worker.NoteAnswer(_proxy.Loop.Index, nanoseconds, status >= 500);
 
     internal void NoteConnectFailure()
     {
