@@ -1,4 +1,5 @@
 using FastLB.Core.Loop;
+using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Balancing;
 
@@ -20,12 +21,15 @@ public sealed class Worker
     private const int AnswersCell = 5;
     private const int AnswerNanosecondsCell = 6;
     private const int ServerErrorsCell = 7;
+    private const int SlowAnswersCell = 8;
 
     private readonly long[] _cells;
     private readonly int _loops;
     private int _weight;
+    private readonly long _slowNanoseconds;
 
-    public Worker(string poolName, int slot, int generation, Endpoint endpoint, int loops, int weight = 1)
+    /// <param name="settings">What guards it; null: nothing.</param>
+    public Worker(string poolName, int slot, int generation, Endpoint endpoint, int loops, int weight = 1, PoolSettings? settings = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(slot);
         ArgumentOutOfRangeException.ThrowIfLessThan(loops, 1);
@@ -34,6 +38,10 @@ public sealed class Worker
         Generation = generation;
         Endpoint = endpoint;
         _weight = weight;
+        _slowNanoseconds = settings?.Breaker is { SlowAfterMs: > 0 and var slowAfterMs } ? slowAfterMs * 1_000_000L : long.MaxValue;
+        Breaker = settings?.Breaker is { } breaker ? new CircuitBreaker(breaker.Circuit) : null;
+        RequestLimit = settings?.Limits is { WorkerRequests: > 0 and var requests } ? new AtomicLimit(requests) : null;
+        ConnectionLimit = settings?.Limits is { WorkerConnections: > 0 and var connections } ? new AtomicLimit(connections) : null;
         Name = $"{poolName}/{slot}";
         _loops = loops;
 
@@ -68,6 +76,15 @@ public sealed class Worker
 
     /// <summary>The number of the zone that it stands in, -1 for none.</summary>
     public int Zone { get; init; } = -1;
+
+    /// <summary>Null where the pool has none.</summary>
+    public CircuitBreaker? Breaker { get; }
+
+    /// <summary>For requests and tunnels over all loops; null where there is no limit.</summary>
+    public AtomicLimit? RequestLimit { get; }
+
+    /// <summary>For connections over all loops, idle ones included; null where there is no limit.</summary>
+    public AtomicLimit? ConnectionLimit { get; }
 
     /// <summary><c>pool/slot</c>, as logs and the worker's environment name it.</summary>
     public string Name { get; }
@@ -127,12 +144,20 @@ public sealed class Worker
     /// <summary>Of those, the ones with a status of 500 and above.</summary>
     public long ServerErrors => Sum(ServerErrorsCell);
 
+    /// <summary>Answers that took longer to begin than the pool's breaker likes.</summary>
+    public long SlowAnswers => Sum(SlowAnswersCell);
+
     /// <summary>An answer began <paramref name="nanoseconds"/> after its request was sent. Only loop <paramref name="loop"/> calls it with its own number.</summary>
     public void NoteAnswer(int loop, long nanoseconds, bool isServerError)
     {
         var cell = CellOf(loop);
         Volatile.Write(ref _cells[cell + AnswersCell], _cells[cell + AnswersCell] + 1);
         Volatile.Write(ref _cells[cell + AnswerNanosecondsCell], _cells[cell + AnswerNanosecondsCell] + nanoseconds);
+        if (nanoseconds >= _slowNanoseconds)
+        {
+            Volatile.Write(ref _cells[cell + SlowAnswersCell], _cells[cell + SlowAnswersCell] + 1);
+        }
+
         if (isServerError)
         {
             Volatile.Write(ref _cells[cell + ServerErrorsCell], _cells[cell + ServerErrorsCell] + 1);

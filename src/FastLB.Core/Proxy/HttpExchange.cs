@@ -42,6 +42,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     private bool _outcomePending;
     private long _beganNs;
     private Affinity _affinity;
+    private byte _urgency;
     private LoopPool? _pool;
     private BodyRelay _requestBody;
     private LoopBuffer? _requestBuffer;
@@ -77,6 +78,9 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     internal HttpExchange(ProxyLoop proxy) => _proxy = proxy;
 
     public ClientConnection Client => _client!;
+
+    /// <summary>From 0, the most urgent, to 7; where the request stands in its pool's queue.</summary>
+    internal int Urgency => _urgency;
 
     internal bool IsTunnel => _phase == Phase.Tunnel;
 
