@@ -10,18 +10,24 @@ namespace FastLB.Core.Balancing;
 /// </summary>
 public sealed class Worker
 {
-    /// <summary>Longs from one loop's cells to the next: 128 bytes, because processors fetch cache lines in pairs.</summary>
-    private const int Stride = 16;
+    /// <summary>
+    /// Longs from one loop's cells to the next: 192 bytes, of which 96 are used, so that no line holds cells of two loops wherever the array lies.
+    /// </summary>
+    private const int Stride = 24;
 
+    // What a choice reads comes first, so that it fetches as few lines as may be.
     private const int InFlightCell = 0;
-    private const int RequestsCell = 1;
-    private const int FailuresCell = 2;
-    private const int InFlightElsewhereCell = 3;
-    private const int LookedElsewhereCell = 4;
-    private const int AnswersCell = 5;
-    private const int AnswerNanosecondsCell = 6;
-    private const int ServerErrorsCell = 7;
-    private const int SlowAnswersCell = 8;
+    private const int InFlightElsewhereCell = 1;
+    private const int LookedElsewhereCell = 2;
+    private const int ResponseCell = 3;
+    private const int ResponseMeasuredCell = 4;
+    private const int TurnCell = 5;
+    private const int RequestsCell = 6;
+    private const int FailuresCell = 7;
+    private const int AnswersCell = 8;
+    private const int AnswerNanosecondsCell = 9;
+    private const int ServerErrorsCell = 10;
+    private const int SlowAnswersCell = 11;
 
     private readonly long[] _cells;
     private readonly int _loops;
@@ -50,6 +56,7 @@ public sealed class Worker
         for (var loop = 0; loop < loops; loop++)
         {
             _cells[CellOf(loop) + LookedElsewhereCell] = long.MinValue;
+            SetResponse(loop, PeakEwma.Never);
         }
     }
 
@@ -147,9 +154,13 @@ public sealed class Worker
     /// <summary>Answers that took longer to begin than the pool's breaker likes.</summary>
     public long SlowAnswers => Sum(SlowAnswersCell);
 
-    /// <summary>An answer began <paramref name="nanoseconds"/> after its request was sent. Only loop <paramref name="loop"/> calls it with its own number.</summary>
-    public void NoteAnswer(int loop, long nanoseconds, bool isServerError)
+    /// <summary>
+    /// An answer began <paramref name="nanoseconds"/> after its request was sent. An error counts as slow in <see cref="ResponseSeenBy"/>, or a worker
+    /// that fails at once would look like the best. Only loop <paramref name="loop"/> calls it with its own number.
+    /// </summary>
+    public void NoteAnswer(int loop, long nowMs, long nanoseconds, bool isServerError)
     {
+        Invariant.That(nanoseconds >= 0, "no answer begins before its request");
         var cell = CellOf(loop);
         Volatile.Write(ref _cells[cell + AnswersCell], _cells[cell + AnswersCell] + 1);
         Volatile.Write(ref _cells[cell + AnswerNanosecondsCell], _cells[cell + AnswerNanosecondsCell] + nanoseconds);
@@ -162,9 +173,44 @@ public sealed class Worker
         {
             Volatile.Write(ref _cells[cell + ServerErrorsCell], _cells[cell + ServerErrorsCell] + 1);
         }
+
+        SetResponse(loop, isServerError ? Response(loop).AfterFailure(nanoseconds, nowMs) : Response(loop).After(nanoseconds, nowMs));
+    }
+
+    /// <summary>An attempt got no answer, or a broken one. It counts as slow. Only loop <paramref name="loop"/> calls it with its own number.</summary>
+    public void NoteFailure(int loop, long nowMs) => SetResponse(loop, Response(loop).AfterFailure(0, nowMs));
+
+    /// <summary>
+    /// How many nanoseconds an answer takes, as loop <paramref name="loop"/> has measured it (<see cref="PeakEwma"/>); 0 when it has not measured
+    /// any of late. Each loop goes by its own measures, so nothing is fetched from other cores. Only that loop calls it.
+    /// </summary>
+    public double ResponseSeenBy(int loop, long nowMs) => Response(loop).At(nowMs);
+
+    /// <summary>
+    /// Moves the worker's turn in the loop's weighted round robin (<see cref="WeightedRoundRobin"/>) and returns it. Kept here, because then a worker
+    /// brings its turn along whichever set of workers it is chosen from. Only loop <paramref name="loop"/> calls it.
+    /// </summary>
+    /// <param name="bound">The turn stays within plus and minus this.</param>
+    internal long MoveTurn(int loop, long by, long bound)
+    {
+        ref var turn = ref _cells[CellOf(loop) + TurnCell];
+        return turn = Math.Clamp(turn + by, -bound, bound);
     }
 
     public override string ToString() => Generation == 0 ? $"{Name} at {Endpoint}" : $"{Name} generation {Generation} at {Endpoint}";
+
+    private PeakEwma Response(int loop)
+    {
+        var cell = CellOf(loop);
+        return new PeakEwma(BitConverter.Int64BitsToDouble(_cells[cell + ResponseCell]), _cells[cell + ResponseMeasuredCell]);
+    }
+
+    private void SetResponse(int loop, PeakEwma response)
+    {
+        var cell = CellOf(loop);
+        _cells[cell + ResponseCell] = BitConverter.DoubleToInt64Bits(response.Nanoseconds);
+        _cells[cell + ResponseMeasuredCell] = response.MeasuredMs;
+    }
 
     private static int CellOf(int loop) => (loop + 1) * Stride;
 
