@@ -124,12 +124,7 @@ public sealed class RateLimiter
         return ahead <= FutureUnits ? ahead : 0;
     }
 
-    private ulong IntervalAt(int shift)
-    {
-        var periodUs = (UInt128)(ulong)Settings.PeriodMs * 1_000;
-        var divisor = (UInt128)(ulong)Settings.Requests << Math.Max(0, -shift);
-        return (ulong)(((periodUs << Math.Max(0, shift)) + divisor - 1) / divisor);
-    }
+    private ulong IntervalAt(int shift) => (ulong)Math.Ceiling(Math.ScaleB(1_000_000 / Settings.PerSecond, shift));
 
     /// <summary>Rounded down, to at most a thousandth of the interval.</summary>
     private ulong UnitsOf(long nowUs) => (_shift >= 0 ? (ulong)nowUs << _shift : (ulong)nowUs >> -_shift) & KeyedSlots.ValueMask;

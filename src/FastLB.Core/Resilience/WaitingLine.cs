@@ -7,8 +7,8 @@ namespace FastLB.Core.Resilience;
 public interface IWaiting<T>
     where T : class
 {
-    /// <summary>0, the most urgent, to 7, as the urgency of RFC 9218 4.1, whose default is 3. Does not change while it waits.</summary>
-    int Urgency { get; }
+    /// <summary>0 to 7; the greatest is served first. Does not change while it waits.</summary>
+    int Priority { get; }
 
     /// <summary>Whether it stands in a line.</summary>
     bool IsWaiting { get; set; }
@@ -19,20 +19,20 @@ public interface IWaiting<T>
 }
 
 /// <summary>
-/// Requests that wait for a place at a worker: the most urgent first, first in, first out among equals, bounded in all. A full line takes a
-/// newcomer only instead of a less urgent one, the newest of the least urgent, which is then answered at once; so under an overload the urgent are served and
-/// the others told early. The less urgent may starve: their own timer ends that. All operations take constant time. One loop owns it.
+/// Requests that wait for a place at a worker: the highest priority first, first in, first out within one, bounded in all. A full line takes a newcomer
+/// only instead of one with a lower priority, the newest of the lowest, which is then answered at once; so under an overload the important are served and
+/// the others told early. Low priorities may starve: their own timer ends that. All operations take constant time. One loop owns it.
 /// </summary>
 public sealed class WaitingLine<T> : OwnCacheLines
     where T : class, IWaiting<T>
 {
-    /// <summary>How many urgencies there are.</summary>
-    public const int Urgencies = 8;
+    /// <summary>How many priorities there are.</summary>
+    public const int Priorities = 8;
 
-    private readonly T?[] _first = new T?[Urgencies];
-    private readonly T?[] _last = new T?[Urgencies];
+    private readonly T?[] _first = new T?[Priorities];
+    private readonly T?[] _last = new T?[Priorities];
 
-    /// <summary>A bit for each urgency at which somebody waits.</summary>
+    /// <summary>A bit for each priority at which somebody waits.</summary>
     private uint _occupied;
 
     /// <param name="capacity">The most that wait at once, 0 and above.</param>
@@ -47,28 +47,29 @@ public sealed class WaitingLine<T> : OwnCacheLines
     public int Length { get; private set; }
 
     /// <summary>
-    /// Adds it at the end of its urgency. False: the line is full of others as urgent as it or more. True with <paramref name="displaced"/>: that one had to go and is
+    /// Adds it at the end of its priority. False: the line is full of others with its priority or a higher one. True with <paramref name="displaced"/>: that one had to go and is
     /// no longer in the line; the caller answers it.
     /// </summary>
     public bool TryEnter(T item, out T? displaced)
     {
-        var urgency = item.Urgency;
+        var priority = item.Priority;
         Invariant.That(!item.IsWaiting, "a request waits in one line");
-        Invariant.That((uint)urgency < Urgencies, "there are eight urgencies");
+        Invariant.That((uint)priority < Priorities, "there are eight priorities");
         displaced = null;
         if (Length >= Capacity)
         {
-            var least = BitOperations.Log2(_occupied);
-            if (_occupied == 0 || least <= urgency)
+            // 32 when nobody waits.
+            var lowest = BitOperations.TrailingZeroCount(_occupied);
+            if (lowest >= priority)
             {
                 return false;
             }
 
-            displaced = _last[least]!;
+            displaced = _last[lowest]!;
             Remove(displaced);
         }
 
-        var last = _last[urgency];
+        var last = _last[priority];
         item.IsWaiting = true;
         item.WaitingBefore = last;
         item.WaitingBehind = null;
@@ -78,11 +79,11 @@ public sealed class WaitingLine<T> : OwnCacheLines
         }
         else
         {
-            _first[urgency] = item;
-            _occupied |= 1u << urgency;
+            _first[priority] = item;
+            _occupied |= 1u << priority;
         }
 
-        _last[urgency] = item;
+        _last[priority] = item;
         Length++;
         return true;
     }
@@ -95,7 +96,7 @@ public sealed class WaitingLine<T> : OwnCacheLines
             return null;
         }
 
-        var next = _first[BitOperations.TrailingZeroCount(_occupied)]!;
+        var next = _first[BitOperations.Log2(_occupied)]!;
         Remove(next);
         return next;
     }
@@ -103,18 +104,18 @@ public sealed class WaitingLine<T> : OwnCacheLines
     /// <summary>Takes out one whose client left or whose time is over.</summary>
     public void Remove(T item)
     {
-        var urgency = item.Urgency;
+        var priority = item.Priority;
         Invariant.That(item.IsWaiting && Length > 0, "only one that waits is taken out");
         var (before, behind) = (item.WaitingBefore, item.WaitingBehind);
-        Invariant.That(before is not null || ReferenceEquals(_first[urgency], item), "it waits in this line, and its urgency is the one that it came with");
-        Invariant.That(behind is not null || ReferenceEquals(_last[urgency], item), "it waits in this line, and its urgency is the one that it came with");
+        Invariant.That(before is not null || ReferenceEquals(_first[priority], item), "it waits in this line, and its priority is the one that it came with");
+        Invariant.That(behind is not null || ReferenceEquals(_last[priority], item), "it waits in this line, and its priority is the one that it came with");
         if (before is not null)
         {
             before.WaitingBehind = behind;
         }
         else
         {
-            _first[urgency] = behind;
+            _first[priority] = behind;
         }
 
         if (behind is not null)
@@ -123,12 +124,12 @@ public sealed class WaitingLine<T> : OwnCacheLines
         }
         else
         {
-            _last[urgency] = before;
+            _last[priority] = before;
         }
 
-        if (_first[urgency] is null)
+        if (_first[priority] is null)
         {
-            _occupied &= ~(1u << urgency);
+            _occupied &= ~(1u << priority);
         }
 
         item.IsWaiting = false;

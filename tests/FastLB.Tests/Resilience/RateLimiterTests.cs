@@ -12,7 +12,7 @@ public sealed class RateLimiterTests
     [Fact]
     public void A_burst_is_allowed_at_once_and_then_one_request_per_interval()
     {
-        var limiter = new RateLimiter(new RateSettings { Requests = 10, PeriodMs = 1_000, Burst = 3 });
+        var limiter = new RateLimiter(new RateSettings { PerSecond = 10, Burst = 3 });
         Assert.Equal(new RateVerdict(true, 2, 0, 100_000), limiter.TryTake(7, Start));
         Assert.Equal(new RateVerdict(true, 1, 0, 200_000), limiter.TryTake(7, Start));
         Assert.Equal(new RateVerdict(true, 0, 100_000, 300_000), limiter.TryTake(7, Start));
@@ -27,14 +27,14 @@ public sealed class RateLimiterTests
     [Fact]
     public void Once_an_hour_and_a_million_times_a_second_are_both_exact()
     {
-        var seldom = new RateLimiter(new RateSettings { Requests = 1, PeriodMs = 3_600_000, Burst = 1 });
+        var seldom = new RateLimiter(new RateSettings { PerSecond = RateSettings.MinPerSecond, Burst = 1 });
         Assert.True(seldom.TryTake(1, Start).Allowed);
         var refused = seldom.TryTake(1, Start + 1_800_000_000);
         Assert.False(refused.Allowed);
         Assert.InRange(refused.RetryAfterMs, 1_800_000, 1_800_000 * 1.001);
         Assert.True(seldom.TryTake(1, Start + 1_800_000_000 + refused.RetryAfterUs).Allowed);
 
-        var often = new RateLimiter(new RateSettings { Requests = 1_000_000, PeriodMs = 1_000, Burst = 10 });
+        var often = new RateLimiter(new RateSettings { PerSecond = 1_000_000, Burst = 10 });
         var allowed = Enumerable.Range(0, 10_000).Sum(us => Enumerable.Range(0, 3).Count(_ => often.TryTake(1, Start + us).Allowed));
         Assert.Equal(10 + 9_999, allowed);
     }
@@ -46,14 +46,12 @@ public sealed class RateLimiterTests
         var chance = new RandomSource(seed);
         var settings = new RateSettings
         {
-            Requests = 1 + chance.Next(chance.Chance(0.5) ? 10 : 3_000),
-            PeriodMs = chance.Next(4) switch { 0 => 3_600_000, 1 => 60_000, 2 => 1_000, _ => 10 + chance.Next(5_000) },
+            PerSecond = AnyRate(chance),
             Burst = 1 + chance.Next(chance.Chance(0.5) ? 4 : 40),
             Keys = 1,
         };
         var limiter = new RateLimiter(settings);
-        var periodUs = settings.PeriodMs * 1_000;
-        var interval = periodUs / (double)settings.Requests;
+        var interval = 1_000_000 / settings.PerSecond;
         List<long> allowed = [];
         var now = Start + (chance.Chance(0.5) ? 0 : (1L << 44) - (chance.Next(100) * (long)interval));
         for (var i = 0; i < 300; i++)
@@ -82,15 +80,10 @@ public sealed class RateLimiterTests
     public void A_refused_client_that_waits_as_told_is_allowed_and_one_that_comes_a_little_sooner_is_not() => Prop.ForAll<ulong>(seed =>
     {
         var chance = new RandomSource(seed);
-        var settings = new RateSettings { Requests = 1 + chance.Next(500), PeriodMs = 1 + chance.Next(100_000), Burst = 1 + chance.Next(20) };
-        if (settings.Requests > settings.PeriodMs * 1_000)
-        {
-            return;
-        }
-
+        var settings = new RateSettings { PerSecond = AnyRate(chance), Burst = 1 + chance.Next(20) };
         var limiter = new RateLimiter(settings);
         var now = Start;
-        var sooner = (settings.PeriodMs * 1_000 / settings.Requests / 500) + 2;
+        var sooner = (long)(1_000_000 / settings.PerSecond / 500) + 2;
         for (var i = 0; i < 50; i++)
         {
             var verdict = limiter.TryTake(1, now);
@@ -109,7 +102,7 @@ public sealed class RateLimiterTests
     public void Of_more_keys_than_fit_the_one_that_has_used_least_is_forgotten()
     {
         // One set of seven slots; keys differ in their tags.
-        var limiter = new RateLimiter(new RateSettings { Requests = 1, PeriodMs = 60_000, Burst = 10, Keys = 7 });
+        var limiter = new RateLimiter(new RateSettings { PerSecond = 1.0 / 60, Burst = 10, Keys = 7 });
         for (var key = 1UL; key <= 7; key++)
         {
             for (var i = 0UL; i < key; i++)
@@ -129,7 +122,7 @@ public sealed class RateLimiterTests
     [Fact]
     public void Keys_that_others_push_out_are_still_found_afterwards_if_they_had_used_more()
     {
-        var limiter = new RateLimiter(new RateSettings { Requests = 1, PeriodMs = 60_000, Burst = 10, Keys = 1_000 });
+        var limiter = new RateLimiter(new RateSettings { PerSecond = 1.0 / 60, Burst = 10, Keys = 1_000 });
         var random = new RandomSource(3);
         while (limiter.TryTake(0x1234_5678_9ABC_DEF0, Start).Allowed)
         {
@@ -146,7 +139,7 @@ public sealed class RateLimiterTests
     [Fact]
     public void Sweeping_forgets_exactly_the_keys_that_have_their_whole_burst()
     {
-        var limiter = new RateLimiter(new RateSettings { Requests = 1, PeriodMs = 1_000, Burst = 3, Keys = 100 });
+        var limiter = new RateLimiter(new RateSettings { PerSecond = 1, Burst = 3, Keys = 100 });
         for (var key = 1UL; key <= 6; key++)
         {
             for (var i = 0UL; i < (key + 1) / 2; i++)
@@ -164,7 +157,7 @@ public sealed class RateLimiterTests
     [Fact]
     public void A_key_that_returns_when_its_time_begins_anew_has_its_whole_burst_if_it_was_swept()
     {
-        var settings = new RateSettings { Requests = 1_000_000, PeriodMs = 1_000, Burst = 1 };
+        var settings = new RateSettings { PerSecond = 1_000_000, Burst = 1 };
         var again = Start + (1L << 32);
         foreach (var sweep in (bool[])[true, false])
         {
@@ -185,6 +178,10 @@ public sealed class RateLimiterTests
     public void What_many_threads_do_at_once_could_have_happened_one_after_the_other() =>
         History.Check(rounds: 8_000, threads: 3, steps: 5, chance => new LimiterSubject(chance));
 
+    /// <summary>From one per hour to a million per second, every magnitude as likely.</summary>
+    private static double AnyRate(RandomSource chance) =>
+        RateSettings.MinPerSecond * Math.Pow(RateSettings.MaxPerSecond / RateSettings.MinPerSecond, chance.NextDouble());
+
     private sealed record State(long First, long Second, long Third);
 
     /// <summary>Three keys of one set; the model counts in microseconds.</summary>
@@ -193,7 +190,7 @@ public sealed class RateLimiterTests
         private const int Interval = 1_000;
         private const int Burst = 2;
 
-        private readonly RateLimiter _limiter = new(new RateSettings { Requests = 1_000, PeriodMs = 1_000, Burst = Burst, Keys = 7 });
+        private readonly RateLimiter _limiter = new(new RateSettings { PerSecond = 1_000, Burst = Burst, Keys = 7 });
 
         /// <summary>Some keys are known before, as slots that may be given up.</summary>
         public LimiterSubject(RandomSource chance)

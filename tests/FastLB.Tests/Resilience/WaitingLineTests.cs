@@ -8,50 +8,50 @@ namespace FastLB.Tests.Resilience;
 public sealed class WaitingLineTests
 {
     [Fact]
-    public void The_most_urgent_leave_first_and_equals_in_the_order_in_which_they_came()
+    public void The_highest_priority_leaves_first_and_equals_in_the_order_in_which_they_came()
     {
         var line = new WaitingLine<Request>(10);
-        Request[] requests = [new(3), new(0), new(7), new(3), new(0), new(3)];
+        Request[] requests = [new(3), new(7), new(0), new(3), new(7), new(3)];
         Assert.All(requests, request => Assert.True(line.TryEnter(request, out _)));
         Assert.Equal([requests[1], requests[4], requests[0], requests[3], requests[5], requests[2]], Drain(line));
     }
 
     [Fact]
-    public void A_full_line_takes_a_newcomer_only_instead_of_the_newest_of_the_least_urgent()
+    public void A_full_line_takes_a_newcomer_only_instead_of_the_newest_of_the_lowest_priority()
     {
         var line = new WaitingLine<Request>(3);
-        Request[] first = [new(5), new(5), new(2)];
+        Request[] first = [new(2), new(2), new(5)];
         Assert.All(first, request => Assert.True(line.TryEnter(request, out _)));
-        Assert.False(line.TryEnter(new Request(5), out var displaced));
+        Assert.False(line.TryEnter(new Request(2), out var displaced));
         Assert.Null(displaced);
-        Assert.False(line.TryEnter(new Request(7), out _));
-        var urgent = new Request(4);
-        Assert.True(line.TryEnter(urgent, out displaced));
+        Assert.False(line.TryEnter(new Request(0), out _));
+        var important = new Request(3);
+        Assert.True(line.TryEnter(important, out displaced));
         Assert.Same(first[1], displaced);
         Assert.False(displaced!.IsWaiting);
-        Assert.Equal([first[2], urgent, first[0]], Drain(line));
+        Assert.Equal([first[2], important, first[0]], Drain(line));
     }
 
     [Fact]
     public void A_line_without_room_takes_nobody()
     {
         var line = new WaitingLine<Request>(0);
-        Assert.False(line.TryEnter(new Request(0), out var displaced));
+        Assert.False(line.TryEnter(new Request(7), out var displaced));
         Assert.Null(displaced);
         Assert.Null(line.TryLeave());
     }
 
     [Fact]
-    public void Who_waits_already_or_waits_elsewhere_or_changed_its_urgency_violates_an_invariant()
+    public void Who_waits_already_or_waits_elsewhere_or_changed_its_priority_violates_an_invariant()
     {
         var line = new WaitingLine<Request>(5);
         var request = new Request(1);
         line.TryEnter(request, out _);
         Assert.Throws<InvariantViolatedException>(() => line.TryEnter(request, out _));
         Assert.Throws<InvariantViolatedException>(() => new WaitingLine<Request>(5).Remove(request));
-        request.Urgency = 2;
+        request.Priority = 2;
         Assert.Throws<InvariantViolatedException>(() => line.Remove(request));
-        request.Urgency = 1;
+        request.Priority = 1;
         line.Remove(request);
         Assert.Equal(0, line.Length);
         Assert.Throws<InvariantViolatedException>(() => line.TryEnter(new Request(8), out _));
@@ -70,8 +70,8 @@ public sealed class WaitingLineTests
             {
                 case < 5:
                     var request = new Request(chance.Next(8));
-                    var least = model.Count == 0 ? null : model.Last(waiting => waiting.Urgency == model.Max(other => other.Urgency));
-                    var displaces = model.Count >= capacity && least is not null && request.Urgency < least.Urgency;
+                    var least = model.Count == 0 ? null : model.Last(waiting => waiting.Priority == model.Min(other => other.Priority));
+                    var displaces = model.Count >= capacity && least is not null && request.Priority > least.Priority;
                     Assert.Equal(model.Count < capacity || displaces, line.TryEnter(request, out var displaced));
                     Assert.Same(displaces ? least : null, displaced);
                     if (displaced is not null)
@@ -86,7 +86,7 @@ public sealed class WaitingLineTests
 
                     break;
                 case < 7:
-                    var next = model.MinBy(waiting => waiting.Urgency);
+                    var next = model.MaxBy(waiting => waiting.Priority);
                     Assert.Same(next, line.TryLeave());
                     model.Remove(next!);
                     break;
@@ -105,7 +105,7 @@ public sealed class WaitingLineTests
             Assert.InRange(line.Length, 0, capacity);
         }
 
-        Assert.Equal(model.OrderBy(waiting => waiting.Urgency), Drain(line));
+        Assert.Equal(model.OrderByDescending(waiting => waiting.Priority), Drain(line));
         Assert.All(model, waiting => Assert.True(waiting is { IsWaiting: false, WaitingBefore: null, WaitingBehind: null }));
     }).QuickCheckThrowOnFailure();
 
@@ -120,9 +120,9 @@ public sealed class WaitingLineTests
         return left;
     }
 
-    private sealed class Request(int urgency) : IWaiting<Request>
+    private sealed class Request(int priority) : IWaiting<Request>
     {
-        public int Urgency { get; set; } = urgency;
+        public int Priority { get; set; } = priority;
 
         public bool IsWaiting { get; set; }
 
