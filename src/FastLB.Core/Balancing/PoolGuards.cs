@@ -36,11 +36,13 @@ public sealed class RateLimit
     public RateLimit(RateLimitSettings settings)
     {
         Settings = settings;
-        var (requests, periodMs) = settings.PerSecond >= 1 ? ((long)Math.Round(settings.PerSecond * 3600), 3_600_000L) : ((long)Math.Max(1, Math.Round(settings.PerSecond * 3600)), 3_600_000L);
-        Limiter = new RateLimiter(new RateSettings { Requests = requests, PeriodMs = periodMs, Burst = settings.Burst });
+        Limiter = new RateLimiter(new RateSettings { PerSecond = settings.PerSecond, Burst = settings.Burst });
     }
 
     public RateLimitSettings Settings { get; }
 
     public RateLimiter Limiter { get; }
+
+    /// <summary>Keys are hashed with it, so that nobody can choose ones that push out others.</summary>
+    public ulong Seed { get; } = (ulong)Random.Shared.NextInt64();
 }

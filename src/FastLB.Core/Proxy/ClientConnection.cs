@@ -34,10 +34,10 @@ public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
 
     internal bool IsQueued { get; private set; }
 
-    /// <summary>How urgent what waits is, from 0, the most urgent, to 7.</summary>
-    public virtual int Urgency => QueueSettings.DefaultUrgency;
+    /// <summary>Where what waits stands in the queue, from 0 to 7, the greatest first.</summary>
+    public virtual int Priority => QueueSettings.DefaultPriority;
 
-    /// <summary>Something more urgent took its place in a full queue.</summary>
+    /// <summary>Something more important took its place in a full queue.</summary>
     internal abstract void OnDisplaced();
 
     /// <summary>A worker takes the request that waited; the connection is no longer in the queue.</summary>

@@ -219,7 +219,7 @@ public sealed partial class HttpConnection : ClientConnection
 
     internal override void OnDisplaced() => _exchange!.OnDisplaced();
 
-    public override int Urgency => _exchange?.Urgency ?? QueueSettings.DefaultUrgency;
+    public override int Priority => _exchange?.Priority ?? QueueSettings.DefaultPriority;
 
     public override void OnSent(int result)
     {

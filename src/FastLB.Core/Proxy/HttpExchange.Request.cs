@@ -38,10 +38,18 @@ internal sealed partial class HttpExchange
 
         _pool.Requests++;
         _pool.Budget.Deposit();
+        if (FirstExceeded(source, head, facts) is { } exceeded)
+        {
+            client.Received.Consume(head.Length);
+            _exceeded = exceeded;
+            Answer(ErrorResponses.RateLimited, Outcome.RateLimited, close: false);
+            return;
+        }
+
         _wantsUpgrade = IsUpgrade(source, head, facts.Connection);
         _pool.Refresh();
         _affinity = RequestRoute.AffinityOf(_pool, client.Address, source, head, facts);
-        _urgency = RequestRoute.UrgencyOf(_pool.Pool.Settings.Queue, source, head);
+        _priority = RequestRoute.PriorityOf(_pool.Pool.Settings.Queue, source, head);
         refusal = WriteRequestHead(source, head, facts);
         if (refusal != Refusal.None)
         {
@@ -56,6 +64,23 @@ internal sealed partial class HttpExchange
         }
 
         ChooseWorker(preferred);
+    }
+
+    /// <summary>Takes the request out of each rate that it counts for. The first that has nothing left, or null when all have.</summary>
+    private RateLimit? FirstExceeded(ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts)
+    {
+        foreach (var limit in _pool!.Pool.Guards.RateLimits)
+        {
+            var settings = limit.Settings;
+            var key = RequestKey.HashOf(settings.Key, settings.KeyNameBytes, _client!.Address, source, head, facts, limit.Seed);
+            _verdict = limit.Limiter.TryTake(key, Loop.NowNs / 1000);
+            if (!_verdict.Allowed)
+            {
+                return limit;
+            }
+        }
+
+        return null;
     }
 
     /// <summary>
@@ -235,7 +260,7 @@ internal sealed partial class HttpExchange
         ChooseWorker(tried: null, fresh: !_pool!.Pool.Guards.IsGuarded, hasWaited: true);
     }
 
-    /// <summary>Something more urgent took its place in the queue.</summary>
+    /// <summary>Something more important took its place in the queue.</summary>
     internal void OnDisplaced()
     {
         Invariant.That(_phase == Phase.Queued, "only a request that waits is displaced");

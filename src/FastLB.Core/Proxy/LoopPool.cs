@@ -294,7 +294,7 @@ public sealed class LoopPool : OwnCacheLines
         return Choosing.Wait;
     }
 
-    /// <summary>Lets a connection wait until there is a worker for it. False when too many wait already that are as urgent.</summary>
+    /// <summary>Lets a connection wait until there is a worker for it. False when too many wait already that are as important.</summary>
     internal bool TryWait(ClientConnection connection)
     {
         if (!Queue.TryEnter(connection, out var displaced))

@@ -48,8 +48,8 @@ internal static class RequestRoute
         };
     }
 
-    /// <summary>How urgent the request says that it is, if the pool listens to that; otherwise what the pool's requests are.</summary>
-    public static byte UrgencyOf(QueueSettings queue, ReadOnlySpan<byte> source, MessageHead head) =>
+    /// <summary>The priority that the request names, if the pool listens to that; otherwise what the pool's requests have.</summary>
+    public static byte PriorityOf(QueueSettings queue, ReadOnlySpan<byte> source, MessageHead head) =>
         queue.PriorityHeader is not null && RequestKey.TryFindHeader(source, head, queue.PriorityHeaderBytes, out var value) && value is [>= (byte)'0' and <= (byte)'7']
             ? (byte)(value[0] - '0')
             : (byte)queue.Priority;

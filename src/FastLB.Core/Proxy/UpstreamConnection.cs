@@ -92,6 +92,11 @@ public sealed class UpstreamConnection : Peer
         Invariant.That(Owed > 0, "a request ends once");
         Owed--;
         Home!.Worker.End(_proxy.Loop.Index, failed);
+        if (failed)
+        {
+            Home.Worker.NoteFailure(_proxy.Loop.Index, _proxy.Loop.NowMs);
+        }
+
         var verdict = failed || AnsweredStatus >= 500 ? Verdict.Failed : AnsweredStatus > 0 ? Verdict.Succeeded : Verdict.Abandoned;
         AnsweredStatus = 0;
         var admission = _admission;
