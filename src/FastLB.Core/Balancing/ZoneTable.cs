@@ -134,7 +134,7 @@ public sealed class ZoneTable
             for (var length = firsts.Length; length > 1;)
             {
                 var half = length >> 1;
-                low = firsts[low + half] <= address ? low + half : low;
+                low += half & -(firsts[low + half] <= address ? 1 : 0);
                 length -= half;
             }
 

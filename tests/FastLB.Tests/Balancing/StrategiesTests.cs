@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using FastLB.Core.Balancing;
 using FastLB.Examples;
 
@@ -6,7 +7,9 @@ namespace FastLB.Tests.Balancing;
 /// <summary>The list of strategies, and one of somebody else's.</summary>
 public sealed class StrategiesTests
 {
-    static StrategiesTests() => Strategies.Register(new("first-free", _ => new FirstFree(mostInFlight: 2)));
+    /// <summary>Before any test, so that all of them see the same list.</summary>
+    [ModuleInitializer]
+    internal static void RegisterAtStart() => Strategies.Register(new("first-free", _ => new FirstFree(mostInFlight: 2)));
 
     [Fact]
     public void A_strategy_of_ones_own_is_registered_by_a_line_and_used_like_the_others()
