@@ -16,6 +16,7 @@ public sealed class Pool
     public Pool(PoolSettings settings, int index, int loops = 1)
     {
         InFlight = new InFlightCount(loops);
+        Guards = new PoolGuards(settings, loops);
         Settings = settings;
         Index = index;
         _strategy = settings.Strategy;
@@ -31,6 +32,8 @@ public sealed class Pool
 
     /// <summary>Requests and tunnels at its workers that have not ended.</summary>
     public InFlightCount InFlight { get; }
+
+    public PoolGuards Guards { get; }
 
     public PoolSnapshot Snapshot => Volatile.Read(ref _snapshot);
 

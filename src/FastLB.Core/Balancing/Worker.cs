@@ -1,4 +1,5 @@
 using FastLB.Core.Loop;
+using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Balancing;
 
@@ -10,7 +11,7 @@ namespace FastLB.Core.Balancing;
 public sealed class Worker
 {
     /// <summary>
-    /// Longs from one loop's cells to the next: 192 bytes, of which 88 are used, so that no line holds cells of two loops wherever the array lies.
+    /// Longs from one loop's cells to the next: 192 bytes, of which 96 are used, so that no line holds cells of two loops wherever the array lies.
     /// </summary>
     private const int Stride = 24;
 
@@ -26,12 +27,15 @@ public sealed class Worker
     private const int AnswersCell = 8;
     private const int AnswerNanosecondsCell = 9;
     private const int ServerErrorsCell = 10;
+    private const int SlowAnswersCell = 11;
 
     private readonly long[] _cells;
     private readonly int _loops;
     private int _weight;
+    private readonly long _slowNanoseconds;
 
-    public Worker(string poolName, int slot, int generation, Endpoint endpoint, int loops, int weight = 1)
+    /// <param name="settings">What guards it; null: nothing.</param>
+    public Worker(string poolName, int slot, int generation, Endpoint endpoint, int loops, int weight = 1, PoolSettings? settings = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(slot);
         ArgumentOutOfRangeException.ThrowIfLessThan(loops, 1);
@@ -40,6 +44,10 @@ public sealed class Worker
         Generation = generation;
         Endpoint = endpoint;
         _weight = weight;
+        _slowNanoseconds = settings?.Breaker is { SlowAfterMs: > 0 and var slowAfterMs } ? slowAfterMs * 1_000_000L : long.MaxValue;
+        Breaker = settings?.Breaker is { } breaker ? new CircuitBreaker(breaker.Circuit) : null;
+        RequestLimit = settings?.Limits is { WorkerRequests: > 0 and var requests } ? new AtomicLimit(requests) : null;
+        ConnectionLimit = settings?.Limits is { WorkerConnections: > 0 and var connections } ? new AtomicLimit(connections) : null;
         Name = $"{poolName}/{slot}";
         _loops = loops;
 
@@ -75,6 +83,15 @@ public sealed class Worker
 
     /// <summary>The number of the zone that it stands in, -1 for none.</summary>
     public int Zone { get; init; } = -1;
+
+    /// <summary>Null where the pool has none.</summary>
+    public CircuitBreaker? Breaker { get; }
+
+    /// <summary>For requests and tunnels over all loops; null where there is no limit.</summary>
+    public AtomicLimit? RequestLimit { get; }
+
+    /// <summary>For connections over all loops, idle ones included; null where there is no limit.</summary>
+    public AtomicLimit? ConnectionLimit { get; }
 
     /// <summary><c>pool/slot</c>, as logs and the worker's environment name it.</summary>
     public string Name { get; }
@@ -134,6 +151,9 @@ public sealed class Worker
     /// <summary>Of those, the ones with a status of 500 and above.</summary>
     public long ServerErrors => Sum(ServerErrorsCell);
 
+    /// <summary>Answers that took longer to begin than the pool's breaker likes.</summary>
+    public long SlowAnswers => Sum(SlowAnswersCell);
+
     /// <summary>
     /// An answer began <paramref name="nanoseconds"/> after its request was sent. An error counts as slow in <see cref="ResponseSeenBy"/>, or a worker
     /// that fails at once would look like the best. Only loop <paramref name="loop"/> calls it with its own number.
@@ -144,6 +164,11 @@ public sealed class Worker
         var cell = CellOf(loop);
         Volatile.Write(ref _cells[cell + AnswersCell], _cells[cell + AnswersCell] + 1);
         Volatile.Write(ref _cells[cell + AnswerNanosecondsCell], _cells[cell + AnswerNanosecondsCell] + nanoseconds);
+        if (nanoseconds >= _slowNanoseconds)
+        {
+            Volatile.Write(ref _cells[cell + SlowAnswersCell], _cells[cell + SlowAnswersCell] + 1);
+        }
+
         if (isServerError)
         {
             Volatile.Write(ref _cells[cell + ServerErrorsCell], _cells[cell + ServerErrorsCell] + 1);
