@@ -67,7 +67,8 @@ public sealed class ProtectionConfigurationTests
     }
 
     [Theory]
-    [InlineData("name: consistent-hash", "name: constent-hash", "fastlb.yaml:5:23: strategy: expected ", "found 'constent-hash'; did you mean 'consistent-hash'?")]
+    [InlineData("name: consistent-hash", "name: constent-hash", "fastlb.yaml:5:23: strategy: there is no strategy 'constent-hash'; did you mean 'consistent-hash'?", "")]
+    [InlineData("name: consistent-hash", "name: best", "fastlb.yaml:5:23: strategy: there is no strategy 'best'; there are two-choices, round-robin, ", "auto")]
     [InlineData("key: header:X-User", "key: headr:X-User", "fastlb.yaml:5:45: key: 'headr:X-User' is nothing that a request has; write client-address, path, header:NAME, cookie:NAME or query:NAME; did you mean 'header:'?", "")]
     [InlineData("key: header:X-User", "key: \"header:X User\"", "fastlb.yaml:5:45: key: 'X User' is not the name of a header", "")]
     [InlineData("loadBound: 1.5", "loadBound: 0.5", "fastlb.yaml:5:71: loadBound: 0.5 is out of range; write a number from 1 to 100", "")]
