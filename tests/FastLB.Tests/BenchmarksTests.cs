@@ -23,6 +23,9 @@ public sealed class BenchmarksTests
             var pieces = new TrickledRequestBenchmarks { PieceBytes = 16 };
             var chunks = new ChunkedReaderBenchmarks { ChunkBytes = 1024 };
             chunks.Setup();
+            var breakers = new BreakerBenchmarks();
+            var clients = new ClientLimitBenchmarks();
+            var waiting = new WaitingBenchmarks();
 
             // Assert.Equal allocates, so these do without it.
             return new TheoryData<string, Action>
@@ -63,6 +66,15 @@ public sealed class BenchmarksTests
                 { "a byte received and sent", () => Assert.True(s_turns.EchoOneByte() == 42) },
                 { "a duration recorded", histogram.Record },
                 { "a buffer rented and released", () => Assert.True(s_buffers.RentAndRelease()) },
+                { "a closed breaker asked", () => Assert.True(breakers.MayPass()) },
+                { "an open breaker asked", () => Assert.False(breakers.MayPassOpen()) },
+                { "a request through a breaker", () => Assert.True(breakers.PassAndSucceed()) },
+                { "a client's request within its rate", () => Assert.True(clients.Allowed()) },
+                { "a client's request above its rate", () => Assert.False(clients.Refused()) },
+                { "a client that pushes out another", () => Assert.True(clients.NewClient()) },
+                { "a client's connection counted", () => Assert.True(clients.EnterAndExit()) },
+                { "a place in a bulkhead", () => Assert.True(waiting.EnterAndExitLimit()) },
+                { "a place in the line", () => Assert.True(waiting.EnterAndLeaveLine()) },
             };
         }
     }

@@ -37,13 +37,16 @@ public sealed class Pool
 
     public PoolSnapshot Snapshot => Volatile.Read(ref _snapshot);
 
+    /// <summary>All workers as they were published last, those included that get nothing at present.</summary>
+    public WorkerSet Members => Volatile.Read(ref _all);
+
     public WorkerSet Workers => Snapshot.Workers;
 
     /// <summary>Called on the publishing thread after each swap; the server tells its loops, which wake what waits.</summary>
     public Action<Pool>? Published { get; set; }
 
     /// <summary>Puts other workers in place of the present ones. Any thread but a loop's: tables take milliseconds to build.</summary>
-    public void Publish(WorkerSet workers) => Swap(() => _all = workers);
+    public void Publish(WorkerSet workers) => Swap(() => Volatile.Write(ref _all, workers));
 
     /// <summary>Chooses by another strategy from the next request on. Any thread but a loop's.</summary>
     public void Use(StrategyPlan strategy) => Swap(() => _strategy = strategy);

@@ -64,6 +64,9 @@ public sealed record PoolSettings
     /// <summary>For the pool as a whole; null: none.</summary>
     public BreakerPlan? PoolBreaker { get; init; }
 
+    /// <summary>Who is ejected for being worse than the others; null: nobody.</summary>
+    public OutlierSettings? Outliers { get; init; }
+
     public RetrySettings Retries { get; init; } = new();
 
     /// <summary>Who answers when the pool cannot; null: an error.</summary>

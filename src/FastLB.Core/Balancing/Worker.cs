@@ -11,7 +11,7 @@ namespace FastLB.Core.Balancing;
 public sealed class Worker
 {
     /// <summary>
-    /// Longs from one loop's cells to the next: 192 bytes, of which 96 are used, so that no line holds cells of two loops wherever the array lies.
+    /// Longs from one loop's cells to the next: 192 bytes, of which 104 are used, so that no line holds cells of two loops wherever the array lies.
     /// </summary>
     private const int Stride = 24;
 
@@ -28,6 +28,7 @@ public sealed class Worker
     private const int AnswerNanosecondsCell = 9;
     private const int ServerErrorsCell = 10;
     private const int SlowAnswersCell = 11;
+    private const int FailuresInARowCell = 12;
 
     private readonly long[] _cells;
     private readonly int _loops;
@@ -154,6 +155,15 @@ public sealed class Worker
     /// <summary>Answers that took longer to begin than the pool's breaker likes.</summary>
     public long SlowAnswers => Sum(SlowAnswersCell);
 
+    /// <summary>All of that together, for who judges it over time.</summary>
+    public Sample Sample => new(Answers + Failures, ServerErrors + Failures, SlowAnswers, AnswerNanoseconds);
+
+    /// <summary>
+    /// Requests that failed, or were answered with 500 and above, since one was answered well. Each loop counts for itself and only its own successes end its count, so the
+    /// sum is exact while everything fails, which is what it is for.
+    /// </summary>
+    public int FailuresInARow => (int)Math.Min(int.MaxValue, Sum(FailuresInARowCell));
+
     /// <summary>
     /// An answer began <paramref name="nanoseconds"/> after its request was sent. An error counts as slow in <see cref="ResponseSeenBy"/>, or a worker
     /// that fails at once would look like the best. Only loop <paramref name="loop"/> calls it with its own number.
@@ -172,13 +182,23 @@ public sealed class Worker
         if (isServerError)
         {
             Volatile.Write(ref _cells[cell + ServerErrorsCell], _cells[cell + ServerErrorsCell] + 1);
+            Volatile.Write(ref _cells[cell + FailuresInARowCell], _cells[cell + FailuresInARowCell] + 1);
+        }
+        else if (_cells[cell + FailuresInARowCell] != 0)
+        {
+            Volatile.Write(ref _cells[cell + FailuresInARowCell], 0);
         }
 
         SetResponse(loop, isServerError ? Response(loop).AfterFailure(nanoseconds, nowMs) : Response(loop).After(nanoseconds, nowMs));
     }
 
     /// <summary>An attempt got no answer, or a broken one. It counts as slow. Only loop <paramref name="loop"/> calls it with its own number.</summary>
-    public void NoteFailure(int loop, long nowMs) => SetResponse(loop, Response(loop).AfterFailure(0, nowMs));
+    public void NoteFailure(int loop, long nowMs)
+    {
+        var cell = CellOf(loop);
+        Volatile.Write(ref _cells[cell + FailuresInARowCell], _cells[cell + FailuresInARowCell] + 1);
+        SetResponse(loop, Response(loop).AfterFailure(0, nowMs));
+    }
 
     /// <summary>
     /// How many nanoseconds an answer takes, as loop <paramref name="loop"/> has measured it (<see cref="PeakEwma"/>); 0 when it has not measured

@@ -4,7 +4,7 @@ using FastLB.Core.Resilience;
 namespace FastLB.Core.Proxy;
 
 /// <summary>How a request that was admitted ended, for the breakers.</summary>
-internal enum Verdict : byte
+internal enum AttemptResult : byte
 {
     /// <summary>Nothing can be said: the client left before the worker could show.</summary>
     Abandoned,
@@ -63,7 +63,7 @@ internal struct Admission
     }
 
     /// <summary>The request ended there.</summary>
-    public readonly void GiveBack(LoopPool pool, Worker worker, Verdict verdict, Loop.EventLoop loop)
+    public readonly void GiveBack(LoopPool pool, Worker worker, AttemptResult verdict, Loop.EventLoop loop)
     {
         if (!_isHeld)
         {
@@ -75,20 +75,20 @@ internal struct Admission
         Tell(guards.Breaker, _poolPass, verdict, loop);
         worker.RequestLimit?.Exit();
         guards.RequestLimit?.Exit();
-        if (worker.RequestLimit is not null || guards.RequestLimit is not null || verdict == Verdict.Succeeded)
+        if (worker.RequestLimit is not null || guards.RequestLimit is not null || verdict == AttemptResult.Succeeded)
         {
             guards.Waiters.WakeAll();
         }
     }
 
-    private static void Tell(CircuitBreaker? breaker, BreakerPass pass, Verdict verdict, Loop.EventLoop loop)
+    private static void Tell(CircuitBreaker? breaker, BreakerPass pass, AttemptResult verdict, Loop.EventLoop loop)
     {
         switch (verdict)
         {
-            case Verdict.Succeeded:
+            case AttemptResult.Succeeded:
                 breaker?.OnSuccess(pass, loop.NowMs);
                 break;
-            case Verdict.Failed:
+            case AttemptResult.Failed:
                 breaker?.OnFailure(pass, loop.NowMs, loop.Random);
                 break;
             default:

@@ -292,7 +292,7 @@ internal sealed partial class HttpExchange
         {
             // The last connection that the worker may have went to another loop.
             _upstreamPool = null;
-            admission.GiveBack(chosen.Pool, chosen.Worker, Verdict.Abandoned, Loop);
+            admission.GiveBack(chosen.Pool, chosen.Worker, AttemptResult.Abandoned, Loop);
             WaitForWorker();
             return;
         }

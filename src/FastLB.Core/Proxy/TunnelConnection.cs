@@ -96,7 +96,7 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
         if (chosen.TryConnect(this) is not { } connection)
         {
             // The last connection that the worker may have went to another loop.
-            admission.GiveBack(chosen.Pool, chosen.Worker, Verdict.Abandoned, Loop);
+            admission.GiveBack(chosen.Pool, chosen.Worker, AttemptResult.Abandoned, Loop);
             WaitForWorker(hasWaited: false);
             return;
         }

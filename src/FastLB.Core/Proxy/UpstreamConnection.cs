@@ -97,7 +97,7 @@ public sealed class UpstreamConnection : Peer
             Home.Worker.NoteFailure(_proxy.Loop.Index, _proxy.Loop.NowMs);
         }
 
-        var verdict = failed || AnsweredStatus >= 500 ? Verdict.Failed : AnsweredStatus > 0 ? Verdict.Succeeded : Verdict.Abandoned;
+        var verdict = failed || AnsweredStatus >= 500 ? AttemptResult.Failed : AnsweredStatus > 0 ? AttemptResult.Succeeded : AttemptResult.Abandoned;
         AnsweredStatus = 0;
         var admission = _admission;
         _admission = default;

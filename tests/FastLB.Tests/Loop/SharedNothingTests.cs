@@ -18,6 +18,8 @@ public sealed class SharedNothingTests
         { "random numbers", () => new RandomSource(1), o => ((RandomSource)o).NextUInt64() },
         { "timers", () => new TimerWheel(0), o => ((TimerWheel)o).Advance(1_000) },
         { "a retry budget", () => new RetryBudget(0), o => ((RetryBudget)o).TryWithdraw(1_000) },
+        { "a limit", () => new AtomicLimit(5), o => ((AtomicLimit)o).TryEnter() },
+        { "a breaker", () => new CircuitBreaker(new BreakerSettings()), o => ((CircuitBreaker)o).Trip(1_000, new RandomSource(1)) },
         { "round robin", () => new RoundRobin(), o => ((RoundRobin)o).Pick(new Choice { Workers = Workers(loops: 1), Random = new RandomSource(1), Loop = 0, NowMs = 0 }) },
         { "two choices", () => new TwoChoices(), PickOnce },
         { "weighted round robin", () => new WeightedRoundRobin(), PickOnce },
