@@ -16,7 +16,7 @@ public sealed class ZoneTable
 
     private readonly AddressRanges<uint> _ipv4;
 
-    // By their first half, which is all that networks usually name and takes a third of the time to search; and those that name more.
+    // By their first half, which is all that networks usually name and takes half the time to search; and those that name more.
     private readonly AddressRanges<ulong> _ipv6;
     private readonly AddressRanges<UInt128> _longIPv6;
     private readonly bool _hasLongIPv6;
