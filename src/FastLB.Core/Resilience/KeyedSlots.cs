@@ -16,10 +16,10 @@ internal interface ISlotPolicy
 /// A word for each of many keys, in bounded memory and shared by all threads without a lock. A key belongs to one set, a cache line of a header and seven
 /// slots; a slot holds 20 bits of the key as its tag (0: empty) and 44 bits that belong to the owner, who changes them by compare-and-swap.
 /// <para>
-/// A key never has two slots, whatever threads do: a slot is filled in two steps. First the header announces it (number, tag, slot) by a compare-and-swap that
-/// fails if another was announced since the set was searched. Then anybody who comes along fills the slot, always with a fresh word. The
-/// header's number makes each announcement another word, and an emptied slot keeps its low bits, so that
-/// a thread that was held up does not fill a slot that only looks as before.
+/// A key never has two slots, whatever threads do: a slot is filled in two steps. First the header announces it (number, mark, slot, tag) by a compare-and-swap that
+/// fails if another was announced since the set was searched. Then anybody who comes along fills the slot, always with a fresh word, unless the mark says that the
+/// slot was used since it was chosen: then the announcement is void, and its thread chooses again. The number makes each announcement another word, and
+/// an emptied slot keeps its low bits, so that a thread that was held up does not fill a slot that only looks as before.
 /// </para>
 /// <para>
 /// Two keys with the same tag in the same set are one: with seven keys in the set each new one has a chance of 7 in a million. Hash keys with a
@@ -37,6 +37,9 @@ internal sealed class KeyedSlots
 
     private const int SetWords = 8;
     private const int WayShift = 20;
+    private const int MarkShift = 23;
+    private const int NumberShift = 44;
+    private const ulong MarkMask = (1UL << NumberShift) - (1UL << MarkShift);
 
     private readonly ulong[] _words;
     private readonly int _start;
@@ -100,18 +103,18 @@ internal sealed class KeyedSlots
                 return slot;
             }
 
-            var way = LeastLoss(set, policy);
+            var way = LeastLoss(set, policy, out var word);
             if (way == 0)
             {
                 return -1;
             }
 
-            var announced = ((header >> (WayShift + 3)) + 1) << (WayShift + 3) | ((ulong)way << WayShift) | (TagOf(key) >> TagShift);
+            var announced = (((header >> NumberShift) + 1) << NumberShift) | MarkOf(word) | ((ulong)way << WayShift) | (TagOf(key) >> TagShift);
             Interlocked.CompareExchange(ref _words[set], announced, header);
         }
     }
 
-    /// <summary>Fills the slot that was announced last, unless that was done or the slot must stay after all.</summary>
+    /// <summary>Fills the slot that was announced last, unless that was done or the slot was used since.</summary>
     private void Settle<TPolicy>(int set, ulong header, TPolicy policy)
         where TPolicy : struct, ISlotPolicy
     {
@@ -123,23 +126,22 @@ internal sealed class KeyedSlots
 
         var tag = header << TagShift;
         ref var slot = ref _words[set + way];
-        while (true)
+        var word = Volatile.Read(ref slot);
+
+        // The mark has 21 bits and may match by chance, so a slot in use is asked for by itself. If the swap fails the slot was used: void.
+        if ((word & ~ValueMask) != tag && MarkOf(word) == (header & MarkMask) && policy.LossOf(word) != InUse && Volatile.Read(ref _words[set]) == header)
         {
-            var word = Volatile.Read(ref slot);
-            if ((word & ~ValueMask) == tag || policy.LossOf(word) == InUse || Volatile.Read(ref _words[set]) != header
-                || Interlocked.CompareExchange(ref slot, tag | policy.Fresh(word), word) == word)
-            {
-                return;
-            }
+            Interlocked.CompareExchange(ref slot, tag | policy.Fresh(word), word);
         }
     }
 
     /// <summary>Which of the set's slots to give up, 1 to 7; 0 when all must stay.</summary>
-    private int LeastLoss<TPolicy>(int set, TPolicy policy)
+    private int LeastLoss<TPolicy>(int set, TPolicy policy, out ulong leastWord)
         where TPolicy : struct, ISlotPolicy
     {
         var least = InUse;
         var found = 0;
+        leastWord = 0;
         for (var way = 1; way <= Ways; way++)
         {
             var word = Volatile.Read(ref _words[set + way]);
@@ -148,11 +150,14 @@ internal sealed class KeyedSlots
             {
                 least = loss;
                 found = way;
+                leastWord = word;
             }
         }
 
         return found;
     }
+
+    private static ulong MarkOf(ulong word) => (word * 0x9E37_79B9_7F4A_7C15) >> 20 & MarkMask;
 
     private int SetOf(ulong key) => _start + ((int)(key & (uint)(_sets - 1)) * SetWords);
 }

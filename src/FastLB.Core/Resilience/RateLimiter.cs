@@ -30,6 +30,9 @@ public sealed class RateLimiter
     /// <summary>A time up to so many units ahead of now lies in the future, all others in the past. More than the longest burst, because loops' clocks differ.</summary>
     private const ulong FutureUnits = 1UL << 33;
 
+    /// <summary>How long a new key's bucket counts as empty already: more than loops' clocks differ, 32 ms at least.</summary>
+    private const ulong FreshUnits = 1UL << 27;
+
     private readonly KeyedSlots _slots;
     private readonly int _shift;
     private readonly ulong _intervalUnits;
@@ -140,7 +143,7 @@ public sealed class RateLimiter
             return ahead <= FutureUnits ? (long)ahead : (long)ahead - (1L << KeyedSlots.TagShift);
         }
 
-        /// <summary>Its bucket has been empty for a while, also by the clock of a loop that is a little behind.</summary>
-        public ulong Fresh(ulong word) => (now - (FutureUnits / 2)) & KeyedSlots.ValueMask;
+        /// <summary>Its bucket is empty, also by the clock of a loop that is a little behind.</summary>
+        public ulong Fresh(ulong word) => (now - FreshUnits) & KeyedSlots.ValueMask;
     }
 }

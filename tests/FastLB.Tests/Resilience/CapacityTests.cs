@@ -88,14 +88,16 @@ public sealed class CapacityTests
         Assert.Null(reading.FullInMs);
     }
 
-    [Fact]
-    public void A_rate_that_rises_steadily_is_told_when_the_pool_will_be_full()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(400)]
+    public void A_rate_that_rises_steadily_is_told_when_the_pool_will_be_full_in_spite_of_a_wild_half_minute(double wild)
     {
         var pool = new SharedPool(capacity: 1_000, aloneMs: 5);
         pool.Run(seconds: 30, rate: _ => 20);
 
         // 1 % of the capacity in 6 s: full after 600 s, 360 s from here.
-        var reading = pool.Run(seconds: 240, rate: second => Math.Max(20, second * 1_000 / 600.0));
+        var reading = pool.Run(seconds: 240, rate: second => Math.Max(20, (second * 1_000 / 600.0) + (second is >= 100 and < 130 ? wild : 0)));
         Assert.NotNull(reading.FullInMs);
         Assert.InRange(reading.FullInMs!.Value, 300_000, 420_000);
         Assert.Null(pool.Run(seconds: 300, rate: _ => 300).FullInMs);

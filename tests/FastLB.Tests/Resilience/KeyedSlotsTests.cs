@@ -32,6 +32,31 @@ public sealed class KeyedSlotsTests
         Assert.Equal((ulong[])[1, 2, 3, 4, 5, 6, 20], TagsOf(slots).Order());
     }
 
+    /// <summary>The look at the set asks for seven losses; the seventh time the choice is as good as made, the eighth it is announced.</summary>
+    [Theory]
+    [InlineData(7)]
+    [InlineData(8)]
+    public void A_slot_that_was_used_since_it_was_chosen_is_not_given_up(int momentOfUse)
+    {
+        var slots = new KeyedSlots(KeyedSlots.Ways);
+        for (var key = 1UL; key <= KeyedSlots.Ways; key++)
+        {
+            slots[slots.FindOrFill(Key(key), new Held(new World(_ => 0)))] = Key(key) | (10 + key);
+        }
+
+        var asked = 0;
+        var world = new World(word => (long)(word & KeyedSlots.ValueMask));
+        world.Meanwhile = () =>
+        {
+            if (++asked == momentOfUse)
+            {
+                slots[slots.Find(Key(1))] += 100;
+            }
+        };
+        slots.FindOrFill(Key(20), new Held(world));
+        Assert.Equal((ulong[])[1, 3, 4, 5, 6, 7, 20], TagsOf(slots).Order());
+    }
+
     [Fact]
     public void However_threads_are_held_up_no_key_has_two_slots_and_no_slot_in_use_is_lost() => Prop.ForAll<ulong>(seed =>
     {

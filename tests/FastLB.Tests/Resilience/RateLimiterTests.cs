@@ -53,7 +53,9 @@ public sealed class RateLimiterTests
         var limiter = new RateLimiter(settings);
         var interval = 1_000_000 / settings.PerSecond;
         List<long> allowed = [];
-        var now = Start + (chance.Chance(0.5) ? 0 : (1L << 44) - (chance.Next(100) * (long)interval));
+        
+        // Half of them live through the moment at which the slots' times begin anew.
+        var now = chance.Chance(0.5) ? Start : (1L << 44) - (chance.Next(100) * (long)interval);
         for (var i = 0; i < 300; i++)
         {
             now += (long)(interval * (chance.Chance(0.02) ? 100 : chance.NextDouble() * 2));
@@ -181,6 +183,32 @@ public sealed class RateLimiterTests
     /// <summary>From one per hour to a million per second, every magnitude as likely.</summary>
     private static double AnyRate(RandomSource chance) =>
         RateSettings.MinPerSecond * Math.Pow(RateSettings.MaxPerSecond / RateSettings.MinPerSecond, chance.NextDouble());
+
+    [Fact]
+    public void Four_threads_on_one_key_are_allowed_its_burst_together_and_not_one_more()
+    {
+        const int Burst = 1_000_000;
+        var limiter = new RateLimiter(new RateSettings { PerSecond = RateSettings.MinPerSecond, Burst = Burst });
+        Assert.Equal(Burst, AllowedToFourThreads(calls: 500_000, () => limiter.TryTake(5, Start).Allowed));
+    }
+
+    private static int AllowedToFourThreads(int calls, Func<bool> isAllowed)
+    {
+        var allowed = 0;
+        var threads = Enumerable.Range(0, 4).Select(_ => new Thread(() =>
+        {
+            for (var call = 0; call < calls; call++)
+            {
+                if (isAllowed())
+                {
+                    Interlocked.Increment(ref allowed);
+                }
+            }
+        })).ToArray();
+        Array.ForEach(threads, thread => thread.Start());
+        Array.ForEach(threads, thread => thread.Join());
+        return allowed;
+    }
 
     private sealed record State(long First, long Second, long Third);
 
