@@ -26,6 +26,9 @@ public sealed class LoopPool : OwnCacheLines
     /// <summary>Even the newest worker gets a request now and then, so that it is known to work.</summary>
     private const double MaxPassedOver = 0.95;
 
+    /// <summary>How many entries of the table are looked at for a session whose workers are out, per worker.</summary>
+    private const int StepsPerWorker = 16;
+
     /// <summary>How often a place may be snatched away by another loop before the request waits.</summary>
     private const int MaxAdmissions = 3;
 
@@ -140,7 +143,9 @@ public sealed class LoopPool : OwnCacheLines
     {
         var table = _seen.Table!;
         var position = table.PositionOf(session);
-        for (var step = 0; step < table.Size; step++)
+        // Each entry is some worker's with a chance of its share, so that after so many all have been asked but for bad luck; then the strategy has its say.
+        var steps = Math.Min(table.Size, StepsPerWorker * _seen.Workers.Ready.Length);
+        for (var step = 0; step < steps; step++)
         {
             var upstream = _upstreams[table.At(position)];
             if (IsGood(upstream, tried, now))
