@@ -116,4 +116,25 @@ public sealed class ProtectionConfigurationTests
     [InlineData("no-such", null, false)]
     public void The_words_of_a_strategy_mean_the_same_everywhere(string name, string? key, bool isRight) =>
         Assert.Equal(isRight, StrategyReader.TryMake(name, key, null, out _, out _, out var problem) && problem.Length == 0);
+
+    [Fact]
+    public void The_example_in_the_guide_is_right()
+    {
+        var root = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(root, "FastLB.sln")))
+        {
+            root = Path.GetDirectoryName(root)!;
+        }
+
+        var guide = File.ReadAllText(Path.Combine(root, "docs", "protection.md"));
+        var example = guide.Split("```yaml\n")[1].Split("```")[0];
+        var directory = Directory.CreateTempSubdirectory("fastlb-tests-");
+        File.WriteAllText(Path.Combine(directory.FullName, "sorry.html"), "sorry");
+
+        var result = ConfigurationFile.Parse($"listeners: [{{ bind: 127.0.0.1:8000, pool: app }}]\n{example}", "fastlb.yaml", directory.FullName);
+
+        directory.Delete(recursive: true);
+        Assert.Empty(result.Errors);
+        Assert.Empty(result.Warnings);
+    }
 }
