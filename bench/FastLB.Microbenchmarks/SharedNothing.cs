@@ -70,7 +70,7 @@ public static class SharedNothing
 
     private static Pool MakePool(int loops)
     {
-        var pool = new Pool(new PoolSettings { Name = "app" }, 0);
+        var pool = new Pool(new PoolSettings { Name = "app" }, 0, loops);
         pool.Publish(new WorkerSet(Enumerable.Range(0, Workers).Select(slot => new Worker("app", slot, 1, Endpoint.Unix("/run/app.sock"), loops)), []));
         return pool;
     }
@@ -91,7 +91,7 @@ public static class SharedNothing
                 loop.Turn(1);
             }
 
-            var worker = pool.Pick(-1, null)!.Worker;
+            var worker = pool.Pick(Affinity.None, null)!.Worker;
             worker.Begin(loop.Index);
             loop.Timers.Arm(timer, loop.NowMs + 30_000);
             pool.Requests++;

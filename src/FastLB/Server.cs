@@ -6,6 +6,7 @@ using FastLB.Core.Loop;
 using FastLB.Core.Proxy;
 using FastLB.Core.Routing;
 using FastLB.Fleet;
+using FastLB.Health;
 using FastLB.Linux;
 
 namespace FastLB;
@@ -43,6 +44,7 @@ public sealed partial class Server : IAsyncDisposable
     private readonly Engine _engine;
     private readonly StatusReport _report;
     private readonly TcpAcceleration _acceleration;
+    private readonly Watch _watch;
     private volatile bool _draining;
     private Task? _drain;
 
@@ -53,13 +55,13 @@ public sealed partial class Server : IAsyncDisposable
         _engine = ChooseEngine(settings.Engine);
 
         // 1. Pools and sockets.
-        _pools = [.. settings.Pools.Select((pool, i) => new Pool(pool, i))];
         var cores = CpuAffinity.AllowedCores();
         var loopCount = settings.Loops > 0 ? settings.Loops : cores.Count;
+        _pools = [.. settings.Pools.Select((pool, i) => new Pool(pool, i, loopCount))];
         BindAll(settings.Listeners, loopCount);
 
         // 2. Loops.
-        var cookies = _pools.Select(p => p.Settings.Sticky is { } sticky ? MakeCookie(p, sticky) : null).ToArray();
+        var cookies = _pools.Select(p => p.Settings.Sticky is { Key: null } sticky ? MakeCookie(p, sticky) : null).ToArray();
         _threads = new LoopThread[loopCount];
         _proxies = new ProxyLoop[loopCount];
         for (var i = 0; i < loopCount; i++)
@@ -78,7 +80,11 @@ public sealed partial class Server : IAsyncDisposable
             if (pool.Settings.Reached.Count > 0)
             {
                 pool.Publish(new WorkerSet(
-                    pool.Settings.Reached.Select((w, slot) => new Worker(pool.Name, slot, 0, w.Endpoint, loopCount, w.Weight)), []));
+                    pool.Settings.Reached.Select((w, slot) => new Worker(pool.Name, slot, 0, w.Endpoint, loopCount, w.Weight, pool.Settings)
+                    {
+                        Zone = w.Zone is null ? -1 : pool.Settings.Zones.IndexOf(w.Zone),
+                    }),
+                    []));
             }
         }
 
@@ -88,7 +94,9 @@ public sealed partial class Server : IAsyncDisposable
             thread.Start();
         }
 
-        _report = new StatusReport(_pools, _proxies, _threads);
+        Operator = new Operator(_pools, logs.CreateLogger("operator"));
+        _watch = new Watch(_pools, logs.CreateLogger("health"));
+        _report = new StatusReport(_pools, _proxies, _threads, _watch);
         LogStart(loopCount);
 
         // 3. Workers.
@@ -105,6 +113,9 @@ public sealed partial class Server : IAsyncDisposable
 
     /// <exception cref="ServerStartException">An address cannot be listened on, or the engine is not there.</exception>
     public static Server Start(Settings settings, ILoggerFactory logs) => new(settings, logs);
+
+    /// <summary>What may be changed from outside.</summary>
+    public Operator Operator { get; }
 
     /// <summary>The state of everything, for the status page, the metrics and <c>fastlb status</c>. Any thread.</summary>
     public ServerStatus GetStatus()
@@ -134,7 +145,10 @@ public sealed partial class Server : IAsyncDisposable
             _report.Loops(),
             [.. _sockets.Select(s => new ListenerStatus(s.Sockets.Endpoint.ToString(), ProtocolName(s.Settings.Protocol), null, AccelerationOf(s.Settings)))],
             _report.Pools(processes),
-            _report.Totals());
+            _report.Totals())
+        {
+            Events = _report.Events,
+        };
     }
 
     /// <summary>Replaces the workers of all pools one after the other, without a gap.</summary>
@@ -189,6 +203,7 @@ public sealed partial class Server : IAsyncDisposable
             await UntilDrained(Environment.TickCount64 + 1000, CancellationToken.None).ConfigureAwait(false);
         }
 
+        _watch.Dispose();
         await _fleet.StopAsync().ConfigureAwait(false);
         foreach (var thread in _threads)
         {

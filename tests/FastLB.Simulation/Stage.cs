@@ -32,7 +32,7 @@ internal sealed class Stage
         var settings = new PoolSettings
         {
             Name = "app",
-            Strategy = StrategyKind.RoundRobin,
+            Strategy = new StrategyPlan("round-robin"),
             Sticky = sticky,
             Acceleration = acceleration,
             Timeouts = timeouts ?? Timeouts.Default,

@@ -25,7 +25,7 @@ internal sealed record WorldMood
 
     public bool IsSticky { get; init; }
 
-    public StrategyKind Strategy { get; init; }
+    public StrategyPlan Strategy { get; init; } = StrategyPlan.Default;
 
     public bool Drains { get; init; }
 
@@ -86,7 +86,7 @@ internal sealed record WorldMood
             LargeBuffers = calm || chance.Chance(0.7) ? 256 : 1 + chance.Next(6),
             SmallBuffers = calm || chance.Chance(0.7) ? 256 : 1 + chance.Next(6),
             IsSticky = chance.Chance(0.3),
-            Strategy = chance.Chance(0.5) ? StrategyKind.RoundRobin : StrategyKind.TwoChoices,
+            Strategy = new StrategyPlan(chance.Chance(0.5) ? "round-robin" : "two-choices"),
             Drains = !calm && chance.Chance(0.2),
             JumpsAhead = !calm && chance.Chance(0.3),
             Unrest = calm || chance.Chance(0.4) ? 0 : 0.01,

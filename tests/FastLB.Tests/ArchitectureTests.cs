@@ -13,8 +13,8 @@ public sealed partial class ArchitectureTests
         ["Loop"] = [],
         ["Http"] = ["Loop"],
         ["Routing"] = [],
-        ["Balancing"] = ["Loop"],
-        ["Resilience"] = [],
+        ["Balancing"] = ["Loop", "Http", "Resilience"],
+        ["Resilience"] = ["Loop"],
         ["Metrics"] = [],
         ["Proxy"] = ["Loop", "Http", "Routing", "Balancing", "Resilience", "Metrics"],
     };

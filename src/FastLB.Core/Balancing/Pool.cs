@@ -1,29 +1,77 @@
 namespace FastLB.Core.Balancing;
 
 /// <summary>
-/// A pool as all threads share it: immutable settings and the current snapshot of its workers, which one publisher (the
-/// fleet, or the start for reached workers) swaps by one volatile write. A loop reads the snapshot anew for each request, so a
-/// worker that died is out of rotation before the next one is routed.
+/// A pool as all threads share it: immutable settings and the current snapshot of its workers and strategy, swapped by one volatile write.
+/// A loop reads the snapshot anew for each request, so a worker that died is out of rotation before the next one is routed.
 /// </summary>
-public sealed class Pool(PoolSettings settings, int index)
+public sealed class Pool
 {
-    private WorkerSet _workers = WorkerSet.Empty;
+    private readonly Lock _publishing = new();
+    private WorkerSet _all = WorkerSet.Empty;
+    private IReadOnlySet<Worker> _unfit = new HashSet<Worker>();
+    private StrategyPlan _strategy;
+    private PoolSnapshot _snapshot;
 
-    public PoolSettings Settings { get; } = settings;
+    /// <param name="loops">How many loops serve it.</param>
+    public Pool(PoolSettings settings, int index, int loops = 1)
+    {
+        InFlight = new InFlightCount(loops);
+        Guards = new PoolGuards(settings, loops);
+        Settings = settings;
+        Index = index;
+        _strategy = settings.Strategy;
+        _snapshot = new PoolSnapshot(WorkerSet.Empty, settings.Strategy, null);
+    }
+
+    public PoolSettings Settings { get; }
 
     public string Name => Settings.Name;
 
     /// <summary>The pool's number, from 0. Loops find their own part of the pool by it.</summary>
-    public int Index { get; } = index;
+    public int Index { get; }
 
-    public WorkerSet Workers => Volatile.Read(ref _workers);
+    /// <summary>Requests and tunnels at its workers that have not ended.</summary>
+    public InFlightCount InFlight { get; }
+
+    public PoolGuards Guards { get; }
+
+    public PoolSnapshot Snapshot => Volatile.Read(ref _snapshot);
+
+    /// <summary>All workers as they were published last, those included that get nothing at present.</summary>
+    public WorkerSet Members => Volatile.Read(ref _all);
+
+    public WorkerSet Workers => Snapshot.Workers;
 
     /// <summary>Called on the publishing thread after each swap; the server tells its loops, which wake what waits.</summary>
     public Action<Pool>? Published { get; set; }
 
-    public void Publish(WorkerSet workers)
+    /// <summary>Puts other workers in place of the present ones. Any thread but a loop's: tables take milliseconds to build.</summary>
+    public void Publish(WorkerSet workers) => Swap(() => Volatile.Write(ref _all, workers));
+
+    /// <summary>Chooses by another strategy from the next request on. Any thread but a loop's.</summary>
+    public void Use(StrategyPlan strategy) => Swap(() => _strategy = strategy);
+
+    /// <summary>Keeps requests from these workers, as long as others can take them. Any thread but a loop's.</summary>
+    public void Shun(IReadOnlySet<Worker> unfit) => Swap(() => _unfit = unfit);
+
+    /// <summary>Changes a worker's weight. False when there is no such slot. Any thread but a loop's.</summary>
+    public bool TrySetWeight(int slot, int weight)
     {
-        Volatile.Write(ref _workers, workers);
+        var workers = _all.Ready.Concat(_all.Draining).Where(w => w.Slot == slot).ToArray();
+        Swap(() => Array.ForEach(workers, w => w.Weight = weight));
+        return workers.Length > 0;
+    }
+
+    private void Swap(Action change)
+    {
+        lock (_publishing)
+        {
+            change();
+            var workers = _all.Without(_unfit, Settings.PanicShare);
+            var needsTable = _strategy.UsesTable || Settings.Sticky is { UsesTable: true };
+            Volatile.Write(ref _snapshot, new PoolSnapshot(workers, _strategy, needsTable ? new MaglevTable(workers.Ready) : null));
+        }
+
         Published?.Invoke(this);
     }
 }

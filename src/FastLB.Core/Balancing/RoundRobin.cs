@@ -1,5 +1,3 @@
-using FastLB.Core.Loop;
-
 namespace FastLB.Core.Balancing;
 
 /// <summary>
@@ -11,14 +9,14 @@ public sealed class RoundRobin : Strategy
     private uint _next;
     private bool _started;
 
-    public override int Pick(ReadOnlySpan<Worker> workers, RandomSource random, int loop, long nowMs)
+    public override int Pick(in Choice choice)
     {
         if (!_started)
         {
             _started = true;
-            _next = (uint)random.NextUInt64();
+            _next = (uint)choice.Random.NextUInt64();
         }
 
-        return (int)(_next++ % (uint)workers.Length);
+        return (int)(_next++ % (uint)choice.Workers.Length);
     }
 }

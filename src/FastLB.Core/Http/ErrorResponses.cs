@@ -9,16 +9,27 @@ namespace FastLB.Core.Http;
 public sealed class ErrorResponse
 {
     internal ErrorResponse(int status, string sentence, string extraHeaders = "")
+        : this(status, "text/plain; charset=utf-8", Encoding.UTF8.GetBytes($"{status} {ReasonPhrase(status)}: {sentence}.\n"), extraHeaders)
+    {
+    }
+
+    private ErrorResponse(int status, string contentType, byte[] body, string extraHeaders)
     {
         Status = status;
-        var body = $"{status} {ReasonPhrase(status)}: {sentence}.\n";
-        var head = $"HTTP/1.1 {status} {ReasonPhrase(status)}\r\nContent-Type: text/plain; charset=utf-8\r\n"
-            + $"Content-Length: {Encoding.UTF8.GetByteCount(body)}\r\n{extraHeaders}";
-        _closing = Encoding.UTF8.GetBytes($"{head}Connection: close\r\n\r\n{body}");
-        _staying = Encoding.UTF8.GetBytes($"{head}\r\n{body}");
-        _stayingHttp10 = Encoding.UTF8.GetBytes($"{head}Connection: keep-alive\r\n\r\n{body}");
-        _bodyLength = Encoding.UTF8.GetByteCount(body);
+        var head = $"HTTP/1.1 {status} {ReasonPhrase(status)}\r\nContent-Type: {contentType}\r\nContent-Length: {body.Length}\r\n{extraHeaders}";
+        _closing = [.. Encoding.ASCII.GetBytes($"{head}Connection: close\r\n\r\n"), .. body];
+        _staying = [.. Encoding.ASCII.GetBytes($"{head}\r\n"), .. body];
+        _stayingHttp10 = [.. Encoding.ASCII.GetBytes($"{head}Connection: keep-alive\r\n\r\n"), .. body];
+        _bodyLength = body.Length;
+        StatusLineLength = _staying.AsSpan().IndexOf("\r\n"u8) + 2;
     }
+
+    /// <summary>An answer that a person has written. With a 503 clients are told to come back.</summary>
+    /// <param name="status">200 to 599.</param>
+    /// <param name="contentType">Printable ASCII.</param>
+    /// <param name="body">At most what a buffer holds beside a head.</param>
+    public static ErrorResponse Static(int status, string contentType, byte[] body) =>
+        new(status, contentType, body, status == 503 ? "Retry-After: 1\r\n" : "");
 
     private readonly byte[] _closing;
     private readonly byte[] _staying;
@@ -26,6 +37,9 @@ public sealed class ErrorResponse
     private readonly int _bodyLength;
 
     public int Status { get; }
+
+    /// <summary>Bytes of the first line with its CRLF; other header lines may be put in there.</summary>
+    internal int StatusLineLength { get; }
 
     /// <summary>The bytes to send. HEAD gets the head alone (RFC 9110 9.3.2).</summary>
     public ReadOnlySpan<byte> Bytes(bool close, bool headOnly, HttpVersion clientVersion)
@@ -42,6 +56,7 @@ public sealed class ErrorResponse
         408 => "Request Timeout",
         411 => "Length Required",
         413 => "Content Too Large",
+        429 => "Too Many Requests",
         414 => "URI Too Long",
         417 => "Expectation Failed",
         431 => "Request Header Fields Too Large",
@@ -50,7 +65,8 @@ public sealed class ErrorResponse
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
-        _ => throw new ArgumentOutOfRangeException(nameof(status), status, "this status has no reason phrase here"),
+        200 => "OK",
+        _ => "",
     };
 }
 
@@ -70,6 +86,10 @@ public static class ErrorResponses
     public static ErrorResponse NoWorker { get; } = new(503, "no worker took the request in time", "Retry-After: 1\r\n");
 
     public static ErrorResponse QueueFull { get; } = new(503, "too many requests wait for a worker", "Retry-After: 1\r\n");
+
+    public static ErrorResponse RateLimited { get; } = new(429, "too many requests of this client");
+
+    public static ErrorResponse BreakerOpen { get; } = new(503, "the workers fail too often at present");
 
     public static ErrorResponse OutOfMemory { get; } = new(503, "the balancer has no buffer left", "Retry-After: 1\r\n");
 

@@ -30,6 +30,12 @@ public readonly struct ClientAddress : IEquatable<ClientAddress>
 
     public ushort Port { get; }
 
+    /// <summary>The first 64 bits of the IPv6 address.</summary>
+    public ulong High => _high;
+
+    /// <summary>The last 64 bits.</summary>
+    public ulong Low => _low;
+
     public bool IsIPv4 => _high == 0 && _low >> 32 == 0xFFFF;
 
     /// <summary>True for a peer without an address: a unix socket.</summary>

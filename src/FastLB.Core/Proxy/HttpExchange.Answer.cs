@@ -101,6 +101,7 @@ internal sealed partial class HttpExchange
 
         if (head.StatusCode == 101)
         {
+            _upstream!.AnsweredStatus = 101;
             OpenTunnel(source, head, facts);
             return false;
         }
@@ -109,6 +110,13 @@ internal sealed partial class HttpExchange
         {
             ForwardInformational(source, head, facts);
             return true;
+        }
+
+        _upstream!.AnsweredStatus = head.StatusCode;
+        _upstreamPool!.NoteAnswer(head.StatusCode, Loop.NowNs - _sentNs);
+        if (TryRetryStatus(head.StatusCode))
+        {
+            return false;
         }
 
         StartAnswer(source, head, facts);
@@ -216,7 +224,7 @@ internal sealed partial class HttpExchange
             Close = _closeAfter,
             Chunked = chunked,
             Upgrade = head.StatusCode == 101,
-            SetCookieLine = isFinal ? RequestRoute.CookieLineFor(_pool!, _upstreamPool!.Worker, _stickySlot) : default,
+            SetCookieLine = isFinal ? RequestRoute.CookieLineFor(_pool!, _upstreamPool!.Worker, _affinity.Slot) : default,
         };
         return HeadRewriter.WriteResponse(source, head, facts, rewrite, _proxy.HeadScratch);
     }

@@ -2,6 +2,7 @@ using FastLB.Core.Balancing;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
+using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Proxy;
 
@@ -12,7 +13,9 @@ namespace FastLB.Core.Proxy;
 /// idempotent and all of it was kept; none once a byte of an answer was seen (RFC 9110 9.2.2);</item>
 /// <item>when no worker accepts a connection, the request waits for the next one that FastLB starts;</item>
 /// <item>a connection from the pool that dies unanswered was probably closed by the worker as we wrote: once, on a new
-/// connection, without blaming the worker; everything else once, to another worker, within the budget;</item>
+/// connection, without blaming the worker; everything else as often as configured, to another worker, within the budget, and the time
+/// for an answer counts from the first attempt;</item>
+/// <item>when the pool cannot serve, whoever is configured to stand in for it does;</item>
 /// <item>before the answer has begun the client gets a status and a sentence; afterwards its connection is cut, so that half
 /// an answer never looks whole;</item>
 /// <item>a connection whose client may still be sending is closed in steps, because a reset would destroy the answer.</item>
@@ -24,7 +27,9 @@ internal sealed partial class HttpExchange
     private const int MaxInformational = 1_000;
 
     private bool _staleRetried;
-    private bool _redispatched;
+    private int _retries;
+    private long _answerDeadlineMs;
+    private Worker? _avoided;
     private bool _queuedForSuccessor;
     private int _connectAttempts;
     private int _informationalCount;
@@ -43,7 +48,10 @@ internal sealed partial class HttpExchange
                 break;
             case Phase.Queued:
                 _pool!.Queue.Remove(_client!);
-                Answer(ErrorResponses.NoWorker, Outcome.NoWorker, close: false);
+                FallBackOrAnswer(ErrorResponses.NoWorker, Outcome.NoWorker);
+                break;
+            case Phase.Pausing:
+                Retry(_avoided);
                 break;
             case Phase.Exchanging when HasRequestMoved():
                 Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
@@ -99,8 +107,7 @@ internal sealed partial class HttpExchange
         }
         else
         {
-            DropUpstream(failed: true);
-            Answer(ErrorResponses.ResponseTimeout, Outcome.WorkerTimeout, close: false);
+            RetryOrAnswer(ErrorResponses.ResponseTimeout, Outcome.WorkerTimeout);
         }
     }
 
@@ -109,6 +116,7 @@ internal sealed partial class HttpExchange
         switch (_phase)
         {
             case Phase.Queued:
+            case Phase.Pausing:
             case Phase.Connecting:
                 _client!.Abort(Outcome.ClientAborted);
                 break;
@@ -186,17 +194,97 @@ internal sealed partial class HttpExchange
         {
             RetryConnect(worker, response, outcome);
         }
-        else if (isSafe && !_redispatched && _pool!.Budget.TryWithdraw(Loop.NowMs))
+        else if (isSafe && MayRetry(outcome == Outcome.WorkerTimeout ? RetryOn.Timeout : RetryOn.Closed))
         {
-            _redispatched = true;
-            DropUpstream(failed: true);
-            Retry(tried: worker);
+            RetrySent(worker);
         }
         else
         {
             DropUpstream(failed: true);
             Answer(response, outcome, close: false);
         }
+    }
+
+    /// <summary>Whether one more attempt is configured for such a failure, affordable, and still in time for its answer.</summary>
+    private bool MayRetry(RetryOn failure)
+    {
+        var settings = _pool!.Pool.Settings.Retries;
+        return _retries < settings.Attempts && (settings.On & failure) != 0
+            && (_retries == 0 || Loop.NowMs < _answerDeadlineMs) && _pool.Budget.TryWithdraw(Loop.NowMs);
+    }
+
+    /// <summary>
+    /// The request was sent and may be sent again, to another worker if there is one. That one did nothing wrong, so the first retry goes at once;
+    /// later ones, and those to a lone worker, wait for a random time, so that many clients do not come back together.
+    /// </summary>
+    private void RetrySent(Worker worker)
+    {
+        var settings = _pool!.Pool.Settings.Retries;
+        DropUpstream(failed: true);
+        _avoided = worker;
+        _retries++;
+        var longest = Math.Min(settings.MaxBackoffMs, (long)settings.BackoffMs << Math.Min(_retries - 1, 20));
+        if (longest == 0 || (_retries == 1 && _pool.CanPickOther(worker)))
+        {
+            Retry(worker);
+            return;
+        }
+
+        _phase = Phase.Pausing;
+        Loop.Timers.Arm(_client!, Loop.NowMs + 1 + Loop.Random.Next((int)longest));
+        _client!.WatchClient();
+    }
+
+    /// <summary>
+    /// An answer whose status is configured to be tried again instead of being passed on. Nothing of it has reached the client. False, and
+    /// nothing happened, when it has to be passed on.
+    /// </summary>
+    private bool TryRetryStatus(int status)
+    {
+        var failure = status switch
+        {
+            502 => RetryOn.Status502,
+            503 => RetryOn.Status503,
+            504 => RetryOn.Status504,
+            _ => RetryOn.None,
+        };
+        if (failure == RetryOn.None || _informationalSent || _lane is not null || _requestBuffer is null || !_wholeRequestKept || !IsIdempotent(_method)
+            || !MayRetry(failure))
+        {
+            return false;
+        }
+
+        RetrySent(_upstreamPool!.Worker);
+        return true;
+    }
+
+    /// <summary>The pool cannot serve a request of which nothing was sent: whoever stands in for it does, or it is answered with an error.</summary>
+    private void FallBackOrAnswer(ErrorResponse response, Outcome outcome)
+    {
+        var pool = _pool!;
+        if (pool.Fallback is { } standIn && _requestBuffer is not null && !_requestOnWire && !_informationalSent)
+        {
+            pool.Fallbacks++;
+            _pool = standIn;
+            _pool.Requests++;
+            _pool.Budget.Deposit();
+
+            // The head is gone, and with it what the other pool might go by; any worker of it will do.
+            _affinity = Affinity.None with { Key = Loop.Random.NextUInt64() };
+            _connectAttempts = 0;
+            _queuedForSuccessor = false;
+            _pool.Refresh();
+            ChooseWorker(tried: null, fresh: false);
+            return;
+        }
+
+        if (pool.Pool.Settings.Fallback?.Answer is { } prepared)
+        {
+            pool.Fallbacks++;
+            response = prepared;
+        }
+
+        Answer(response, outcome, close: false);
     }
 
     /// <summary>
@@ -211,7 +299,7 @@ internal sealed partial class HttpExchange
         {
             Retry(tried: worker);
         }
-        else if (worker.Generation > 0 && !_queuedForSuccessor && _pool!.Queue.TryEnqueue(_client!))
+        else if (worker.Generation > 0 && !_queuedForSuccessor && _pool!.TryWait(_client!))
         {
             _queuedForSuccessor = true;
             _phase = Phase.Queued;
@@ -220,7 +308,7 @@ internal sealed partial class HttpExchange
         }
         else
         {
-            Answer(response, outcome, close: false);
+            FallBackOrAnswer(response, outcome);
         }
     }
 

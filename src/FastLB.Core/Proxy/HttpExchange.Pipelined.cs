@@ -1,6 +1,7 @@
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
+using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Proxy;
 
@@ -58,9 +59,9 @@ internal sealed partial class HttpExchange
         {
             Retry(tried: lane.Home.Worker);
         }
-        else if (pool.Budget.TryWithdraw(Loop.NowMs))
+        else if (MayRetry(RetryOn.Closed))
         {
-            _redispatched = true;
+            _retries++;
             Retry(tried: lane.Home.Worker);
         }
         else
@@ -72,9 +73,12 @@ internal sealed partial class HttpExchange
     private void Describe(in PipelinedRequest request, LoopPool pool, LoopBuffer heads)
     {
         _beganNs = request.BeganNs;
+        _sentNs = request.BeganNs;
+        _answerDeadlineMs = Loop.NowMs + pool.Timeouts.ResponseMs;
         _method = request.Method;
         _clientVersion = HttpVersion.Http11;
-        _stickySlot = request.StickySlot;
+        _affinity = request.Affinity;
+        _priority = (byte)pool.Pool.Settings.Queue.Priority;
         _pool = pool;
         _requestBody = new BodyRelay(default, sendsChunks: false);
         heads.Retain();

@@ -96,7 +96,7 @@ internal sealed partial class HttpPipeline
             ClientVersion = HttpVersion.Http11,
             Close = isLast && (_proxy.IsDraining || _client!.HasEnded),
             Chunked = request.Method == RequestMethod.Head && head.Has(HeaderId.TransferEncoding),
-            SetCookieLine = RequestRoute.CookieLineFor(_pool!, lane.Home!.Worker, request.StickySlot),
+            SetCookieLine = RequestRoute.CookieLineFor(_pool!, lane.Home!.Worker, request.Affinity.Slot),
         };
         var room = buffer.Span(_gatheredEnd, buffer.DataEnd);
         var bodyLength = (int)facts.Body.Length;
@@ -112,6 +112,7 @@ internal sealed partial class HttpPipeline
         _next++;
         _closeAfter |= rewrite.Close;
         _proxy.Metrics.CountResponse(head.StatusCode);
+        lane.Home!.NoteAnswer(head.StatusCode, Loop.NowNs - request.BeganNs);
         var idleMs = UpstreamPool.IdleLimitMs(facts);
         lane.Upstream!.IdleLimitMs = Math.Max(1, idleMs);
         lane.Upstream.IsPersistent = head.Version == HttpVersion.Http11;

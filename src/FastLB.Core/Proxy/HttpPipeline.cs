@@ -13,7 +13,7 @@ internal struct PipelinedRequest
 
     /// <summary>How many of the client's bytes it and those before it were.</summary>
     internal int SourceEnd;
-    internal int StickySlot;
+    internal Affinity Affinity;
 
     /// <summary>When the loop saw it, in nanoseconds of its clock.</summary>
     internal long BeganNs;
@@ -135,17 +135,17 @@ internal sealed partial class HttpPipeline
                 return;
             }
 
-            var slot = RequestRoute.StickySlotOf(pool, rest, head);
+            var affinity = RequestRoute.AffinityOf(pool, client.Address, rest, head, facts);
             if (_count == 0)
             {
-                if (!MayRunAhead(pool, slot))
+                if (!MayRunAhead(pool, affinity))
                 {
                     return;
                 }
 
                 limit = Math.Min(MaxRequests, pool.Pool.Settings.PipelineDepth * LanesWanted());
             }
-            else if (!ReferenceEquals(pool, _pool) || slot != _requests[0].StickySlot)
+            else if (!ReferenceEquals(pool, _pool) || affinity != _requests[0].Affinity)
             {
                 return;
             }
@@ -168,7 +168,7 @@ internal sealed partial class HttpPipeline
                 Start = end,
                 End = end + written,
                 SourceEnd = consumed,
-                StickySlot = slot,
+                Affinity = affinity,
                 BeganNs = Loop.NowNs,
                 Method = head.Method,
             };
@@ -176,15 +176,18 @@ internal sealed partial class HttpPipeline
         }
     }
 
-    /// <summary>Whether there is any sense in reading on: a worker that is ready for it, and memory.</summary>
-    private bool MayRunAhead(LoopPool pool, int slot)
+    /// <summary>
+    /// Whether there is any sense in reading on: a worker that is ready for it, and memory. Where requests are admitted one by one, by breakers
+    /// and limits, they are also sent one by one.
+    /// </summary>
+    private bool MayRunAhead(LoopPool pool, in Affinity affinity)
     {
-        if (pool.Pool.Settings.PipelineDepth < 2)
+        if (pool.Pool.Settings.PipelineDepth < 2 || pool.Pool.Guards is { IsGuarded: true } or { RateLimits.Length: > 0 })
         {
             return false;
         }
 
-        FirstChoice = pool.Pick(slot, tried: null);
+        FirstChoice = pool.Pick(affinity, tried: null);
         if (FirstChoice is not { HasPersistentIdle: true })
         {
             return false;
@@ -197,8 +200,8 @@ internal sealed partial class HttpPipeline
         return _heads is not null;
     }
 
-    /// <summary>A session stays at one worker; everything else may be dealt to as many as there are.</summary>
-    private int LanesWanted() => _pool!.Sticky is null ? Math.Clamp(_pool.ReadyCount, 1, MaxLanes) : 1;
+    /// <summary>What belongs to one worker stays there; everything else may be dealt to as many as there are.</summary>
+    private int LanesWanted() => _pool!.MayGoAnywhere ? Math.Clamp(_pool.ReadyCount, 1, MaxLanes) : 1;
 
     // 2. Lanes, and the runs on them.
     private bool OpenLanes()
@@ -208,7 +211,7 @@ internal sealed partial class HttpPipeline
         for (var chosen = FirstChoice; chosen is not null;)
         {
             _openLanes += _lanes[_laneCount].TryOpen(pool, chosen) ? 1 : 0;
-            chosen = ++_laneCount < wanted ? pool.Pick(-1, tried: null) : null;
+            chosen = ++_laneCount < wanted ? pool.Pick(_requests[0].Affinity, tried: null) : null;
         }
 
         // What the lanes do not take waits in the received bytes.

@@ -5,74 +5,171 @@ using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Proxy;
 
+/// <summary>What came of looking for a worker.</summary>
+internal enum Choosing
+{
+    Chosen,
+
+    /// <summary>There is none, or none has a place; it may wait.</summary>
+    Wait,
+
+    /// <summary>A breaker is open; waiting would be of no use.</summary>
+    Refused,
+}
+
 /// <summary>
 /// One loop's part of a pool: its connections to each worker, its strategy, its retry budget, and the requests that wait for a
 /// worker. Looks at the pool's snapshot before each choice, so a worker that left is never chosen.
 /// </summary>
 public sealed class LoopPool : OwnCacheLines
 {
+    /// <summary>Even the newest worker gets a request now and then, so that it is known to work.</summary>
+    private const double MaxPassedOver = 0.95;
+
+    /// <summary>How many entries of the table are looked at for a session whose workers are out, per worker.</summary>
+    private const int StepsPerWorker = 16;
+
+    /// <summary>How often a place may be snatched away by another loop before the request waits.</summary>
+    private const int MaxAdmissions = 3;
+
     private readonly ProxyLoop _proxy;
-    private readonly Strategy _strategy;
+    private Strategy _strategy;
     private readonly long[] _outcomes = new long[Outcomes.Count];
-    private WorkerSet _seen = WorkerSet.Empty;
+    private PoolSnapshot _seen;
     private UpstreamPool[] _upstreams = [];
     private UpstreamPool?[] _bySlot = [];
     private Worker[] _candidates = [];
+    private long _rampEndsMs = long.MinValue;
+    private readonly ServeWork _serveLater;
+    private int _servesLater;
 
     internal LoopPool(ProxyLoop proxy, Pool pool, StickyCookie? sticky)
     {
         _proxy = proxy;
         Pool = pool;
         Sticky = sticky;
-        _strategy = Strategy.Create(pool.Settings.Strategy);
+        _seen = new PoolSnapshot(WorkerSet.Empty, pool.Settings.Strategy, null);
+        _strategy = _seen.Strategy.Create();
         Budget = new RetryBudget(proxy.Loop.NowMs);
-        Queue = new RequestQueue();
+        Queue = new WaitingLine<ClientConnection>(pool.Settings.Queue.Length);
+        _serveLater = new ServeWork(this);
+        pool.Guards.Waiters.Register(proxy.Loop.Index, ServeLater);
     }
 
     public Pool Pool { get; }
 
     public StickyCookie? Sticky { get; }
 
+    /// <summary>The strategy in use.</summary>
+    internal StrategyPlan Strategy => _seen.Strategy;
+
+    /// <summary>Whether no request of the pool belongs to one worker rather than another.</summary>
+    internal bool MayGoAnywhere => Pool.Settings.Sticky is null && !_seen.Strategy.UsesKey;
+
     public Timeouts Timeouts => Pool.Settings.Timeouts;
 
     public RetryBudget Budget { get; }
 
-    public RequestQueue Queue { get; }
+    public WaitingLine<ClientConnection> Queue { get; }
 
     /// <summary>How many workers take new requests, as of the last choice.</summary>
-    internal int ReadyCount => _seen.Ready.Length;
+    internal int ReadyCount => _seen.Workers.Ready.Length;
 
     /// <summary>Requests and TCP connections that this loop routed here. Any thread may read it.</summary>
     public long Requests;
+
+    /// <summary>Requests that somebody else answered for this pool. Any thread may read it.</summary>
+    public long Fallbacks;
+
+    /// <summary>The pool that serves when this one cannot, or null.</summary>
+    internal LoopPool? Fallback { get; set; }
 
     public long Of(Outcome outcome) => Volatile.Read(ref _outcomes[(int)outcome]);
 
     internal void Count(Outcome outcome) => _outcomes[(int)outcome]++;
 
+    /// <summary>Why the strategy does what it does at present; null when there is nothing to explain. Any thread.</summary>
+    public string? StrategyReason => Volatile.Read(ref _strategy).Reason;
+
     /// <summary>
-    /// A worker for a request: the one that its sticky slot names while that one is there, otherwise one of the strategy's choice.
+    /// A worker for a request: the one that its session names while that one is there, otherwise one of the strategy's choice.
     /// <paramref name="tried"/>, which has failed this request already, is avoided while there is another. Null when the pool has none.
     /// </summary>
-    public UpstreamPool? Pick(int stickySlot, Worker? tried)
+    public UpstreamPool? Pick(in Affinity affinity, Worker? tried)
     {
         Refresh();
         var now = _proxy.Loop.NowMs;
-        if ((uint)stickySlot < (uint)_bySlot.Length && _bySlot[stickySlot] is { } kept
-            && !kept.IsOut(now) && !ReferenceEquals(kept.Worker, tried))
+        if ((uint)affinity.Slot < (uint)_bySlot.Length && _bySlot[affinity.Slot] is { } kept && IsGood(kept, tried, now))
         {
             return kept;
         }
 
-        var ready = _seen.Ready;
+        var ready = _seen.Workers.Ready;
         if (ready.Length == 0)
         {
             return null;
         }
 
-        var index = _strategy.Pick(ready, _proxy.Loop.Random, _proxy.Loop.Index, now);
-        var choice = _upstreams[index];
-        return !choice.IsOut(now) && !ReferenceEquals(choice.Worker, tried) ? choice : PickAmongTheRest(now, tried) ?? choice;
+        if (affinity.Session != 0 && PickOfSession(affinity.Session, tried, now) is { } own)
+        {
+            return own;
+        }
+
+        var choice = _upstreams[_strategy.Pick(ChoiceAmong(ready, affinity, now))];
+        if (_rampEndsMs > now && IsTooNew(choice, now))
+        {
+            choice = _upstreams[_strategy.Pick(ChoiceAmong(ready, affinity, now))];
+        }
+
+        return IsGood(choice, tried, now) ? choice : PickAmongTheRest(affinity, now, tried) ?? (choice.MayTake(now) ? choice : null);
     }
+
+    private static bool IsGood(UpstreamPool upstream, Worker? tried, long now) =>
+        !upstream.IsOut(now) && !ReferenceEquals(upstream.Worker, tried) && upstream.MayTake(now);
+
+    /// <summary>
+    /// Whether a worker in its slow start is passed over this time: with a chance that falls from one to nothing while it grows into its share. It
+    /// works alike with every strategy. Never all of them: a pool of new workers only has no old one to spare them.
+    /// </summary>
+    private bool IsTooNew(UpstreamPool upstream, long now)
+    {
+        var age = now - upstream.JoinedMs;
+        var rampMs = Pool.Settings.SlowStartMs;
+        return age < rampMs && !_seen.Strategy.UsesKey && _proxy.Loop.Random.Chance(Math.Min(1 - ((double)age / rampMs), MaxPassedOver));
+    }
+
+    /// <summary>The first good worker from the session's place in the table on, so that a worker that is out moves only its own sessions.</summary>
+    private UpstreamPool? PickOfSession(ulong session, Worker? tried, long now)
+    {
+        var table = _seen.Table!;
+        var position = table.PositionOf(session);
+        // Each entry is some worker's with a chance of its share, so that after so many all have been asked but for bad luck; then the strategy has its say.
+        var steps = Math.Min(table.Size, StepsPerWorker * _seen.Workers.Ready.Length);
+        for (var step = 0; step < steps; step++)
+        {
+            var upstream = _upstreams[table.At(position)];
+            if (IsGood(upstream, tried, now))
+            {
+                return upstream;
+            }
+
+            position = table.After(position);
+        }
+
+        return null;
+    }
+
+    private Choice ChoiceAmong(ReadOnlySpan<Worker> workers, in Affinity affinity, long now) => new()
+    {
+        Workers = workers,
+        Random = _proxy.Loop.Random,
+        Loop = _proxy.Loop.Index,
+        NowMs = now,
+        Key = affinity.Key,
+        Zone = affinity.Zone,
+        Table = _seen.Table,
+        PoolInFlight = Pool.InFlight.SeenBy(_proxy.Loop.Index, now),
+    };
 
     /// <summary>Whether a worker that was chosen before may still be sent a request.</summary>
     internal bool IsServing(UpstreamPool upstream)
@@ -85,7 +182,7 @@ public sealed class LoopPool : OwnCacheLines
     public bool CanPickOther(Worker tried)
     {
         Refresh();
-        var ready = _seen.Ready;
+        var ready = _seen.Workers.Ready;
         for (var i = 0; i < ready.Length; i++)
         {
             if (!ReferenceEquals(ready[i], tried) && !_upstreams[i].IsOut(_proxy.Loop.NowMs))
@@ -100,7 +197,7 @@ public sealed class LoopPool : OwnCacheLines
     /// <summary>Takes over the pool's present snapshot: retires what left, and lets requests go that waited for a worker.</summary>
     public void Refresh()
     {
-        var current = Pool.Workers;
+        var current = Pool.Snapshot;
         if (!ReferenceEquals(current, _seen))
         {
             TakeOver(current);
@@ -108,11 +205,23 @@ public sealed class LoopPool : OwnCacheLines
     }
 
     /// <summary>Apart from <see cref="Refresh"/>, which is called per request, because its closures allocate.</summary>
-    private void TakeOver(WorkerSet current)
+    private void TakeOver(PoolSnapshot snapshot)
     {
+        if (!ReferenceEquals(snapshot.Strategy, _seen.Strategy))
+        {
+            Volatile.Write(ref _strategy, snapshot.Strategy.Create());
+        }
+
+        if (ReferenceEquals(snapshot.Workers, _seen.Workers))
+        {
+            _seen = snapshot;
+            return;
+        }
+
+        var current = snapshot.Workers;
         var before = _upstreams;
         Worker[] workers = [.. current.Ready, .. current.Draining];
-        _upstreams = [.. workers.Select(w => Array.Find(before, u => ReferenceEquals(u.Worker, w)) ?? new UpstreamPool(_proxy, w))];
+        _upstreams = [.. workers.Select(w => Array.Find(before, u => ReferenceEquals(u.Worker, w)) ?? new UpstreamPool(this, _proxy, w))];
         _candidates = new Worker[current.Ready.Length];
         _bySlot = new UpstreamPool?[workers.Select(w => w.Slot + 1).DefaultIfEmpty(0).Max()];
         foreach (var upstream in _upstreams)
@@ -121,7 +230,8 @@ public sealed class LoopPool : OwnCacheLines
             _bySlot[upstream.Worker.Slot] ??= upstream;
         }
 
-        _seen = current;
+        _rampEndsMs = RampEndOf(current.Ready.Length);
+        _seen = snapshot;
         foreach (var upstream in before)
         {
             if (Array.IndexOf(_upstreams, upstream) < 0)
@@ -131,18 +241,161 @@ public sealed class LoopPool : OwnCacheLines
         }
     }
 
-    /// <summary>Sends waiting requests to workers, as long as there is a worker.</summary>
+    /// <summary>When the last worker has grown into its share; never, when all of them are new together and so have equal shares.</summary>
+    private long RampEndOf(int ready)
+    {
+        var rampMs = Pool.Settings.SlowStartMs;
+        if (rampMs == 0 || ready < 2)
+        {
+            return long.MinValue;
+        }
+
+        var upstreams = _upstreams.Take(ready).ToArray();
+        var last = upstreams.Max(u => u.JoinedMs);
+        return last - upstreams.Min(u => u.JoinedMs) > rampMs / 10 ? last + rampMs : long.MinValue;
+    }
+
+    /// <summary>
+    /// A worker for a request, with the places that it takes there. What is chosen is sent to, or its admission given back.
+    /// </summary>
+    /// <param name="affinity">What speaks for one worker or another.</param>
+    /// <param name="tried">The worker that has failed this request already.</param>
+    /// <param name="hasWaited">Whether it comes from the queue; others go behind those that wait already.</param>
+    /// <param name="chosen">The worker; null unless the answer is <see cref="Choosing.Chosen"/>.</param>
+    /// <param name="admission">The places.</param>
+    internal Choosing TryChoose(in Affinity affinity, Worker? tried, bool hasWaited, out UpstreamPool? chosen, out Admission admission)
+    {
+        admission = default;
+        if (!Pool.Guards.IsGuarded)
+        {
+            chosen = Pick(affinity, tried);
+            return chosen is null ? Choosing.Wait : Choosing.Chosen;
+        }
+
+        Refresh();
+        chosen = null;
+        var now = _proxy.Loop.NowMs;
+        if (Pool.Guards.Breaker?.MayPass(now) == false || AllRefuse(now))
+        {
+            return Choosing.Refused;
+        }
+
+        if (!hasWaited && Queue.Length > 0)
+        {
+            return Choosing.Wait;
+        }
+
+        for (var attempt = 0; attempt < MaxAdmissions && Pick(affinity, tried) is { } candidate; attempt++)
+        {
+            if (Admission.TryTake(Pool, candidate.Worker, now, out admission))
+            {
+                chosen = candidate;
+                return Choosing.Chosen;
+            }
+
+            // Another loop has taken the last place in between.
+        }
+
+        return Choosing.Wait;
+    }
+
+    /// <summary>Lets a connection wait until there is a worker for it. False when too many wait already that are as important.</summary>
+    internal bool TryWait(ClientConnection connection)
+    {
+        if (!Queue.TryEnter(connection, out var displaced))
+        {
+            return false;
+        }
+
+        displaced?.OnDisplaced();
+        if (Pool.Guards.IsGuarded)
+        {
+            Pool.Guards.Waiters.SetWaiting(_proxy.Loop.Index, true);
+            if (HasPlace())
+            {
+                ServeLater();
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Sends waiting requests to workers, as long as there are places.</summary>
     public void ServeQueue()
     {
         Refresh();
-        while (_seen.Ready.Length > 0 && Queue.TryDequeue() is { } waiting)
+        for (var left = Queue.Length; left > 0 && Queue.Length > 0 && HasPlace(); left--)
         {
-            waiting.OnWorkerAvailable();
+            Queue.TryLeave()!.OnWorkerAvailable();
+        }
+
+        if (Pool.Guards.IsGuarded)
+        {
+            Pool.Guards.Waiters.SetWaiting(_proxy.Loop.Index, Queue.Length > 0);
+        }
+    }
+
+    /// <summary>Lets the queue be served in a later turn of the loop. Any thread.</summary>
+    private void ServeLater()
+    {
+        if (Interlocked.Exchange(ref _servesLater, 1) == 0)
+        {
+            _proxy.Loop.Post(_serveLater);
+        }
+    }
+
+    private bool HasPlace()
+    {
+        var ready = _seen.Workers.Ready.Length;
+        if (!Pool.Guards.IsGuarded || ready == 0)
+        {
+            return ready > 0;
+        }
+
+        var now = _proxy.Loop.NowMs;
+        if (Pool.Guards.RequestLimit is { } limit && limit.InUse >= limit.Limit)
+        {
+            return false;
+        }
+
+        for (var i = 0; i < ready; i++)
+        {
+            if (_upstreams[i].MayTake(now))
+            {
+                return true;
+            }
+        }
+
+        // Those that wait for a worker whose breaker has opened meanwhile are told so.
+        return AllRefuse(now);
+    }
+
+    /// <summary>Whether there are workers and the breaker of each of them is open.</summary>
+    private bool AllRefuse(long now)
+    {
+        var ready = _seen.Workers.Ready;
+        foreach (var worker in ready)
+        {
+            if (worker.Breaker?.MayPass(now) != false)
+            {
+                return false;
+            }
+        }
+
+        return ready.Length > 0;
+    }
+
+    private sealed class ServeWork(LoopPool pool) : PostedWork
+    {
+        public override void Run(EventLoop loop)
+        {
+            Volatile.Write(ref pool._servesLater, 0);
+            pool.ServeQueue();
         }
     }
 
     /// <summary>The strategy's choice was no good: it chooses again among those that are. Never leaves the pool without any.</summary>
-    private UpstreamPool? PickAmongTheRest(long now, Worker? tried)
+    private UpstreamPool? PickAmongTheRest(in Affinity affinity, long now, Worker? tried)
     {
         // When all are out, one that was not tried is worth more than one that just failed.
         var count = CollectCandidates(now, tried, evenOut: false);
@@ -156,17 +409,17 @@ public sealed class LoopPool : OwnCacheLines
             return null;
         }
 
-        var chosen = _candidates[_strategy.Pick(_candidates.AsSpan(0, count), _proxy.Loop.Random, _proxy.Loop.Index, now)];
-        return _upstreams[Array.IndexOf(_seen.Ready, chosen)];
+        var chosen = _candidates[_strategy.Pick(ChoiceAmong(_candidates.AsSpan(0, count), affinity, now))];
+        return _upstreams[Array.IndexOf(_seen.Workers.Ready, chosen)];
     }
 
     private int CollectCandidates(long now, Worker? tried, bool evenOut)
     {
         var count = 0;
-        var ready = _seen.Ready;
+        var ready = _seen.Workers.Ready;
         for (var i = 0; i < ready.Length; i++)
         {
-            if ((evenOut || !_upstreams[i].IsOut(now)) && !ReferenceEquals(ready[i], tried))
+            if ((evenOut || !_upstreams[i].IsOut(now)) && !ReferenceEquals(ready[i], tried) && _upstreams[i].MayTake(now))
             {
                 _candidates[count++] = ready[i];
             }

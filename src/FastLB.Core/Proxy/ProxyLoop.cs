@@ -33,6 +33,7 @@ public sealed class ProxyLoop : OwnCacheLines
         for (var i = 0; i < pools.Count; i++)
         {
             Invariant.That(pools[i].Index == i, "a pool stands at its index");
+            Pools[i].Fallback = Array.Find(Pools, p => p.Pool.Name == pools[i].Settings.Fallback?.PoolName);
         }
     }
 

@@ -1,5 +1,7 @@
 using FastLB.Core.Balancing;
 using FastLB.Core.Http;
+using FastLB.Core.Loop;
+using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Proxy;
 
@@ -14,6 +16,43 @@ internal static class RequestRoute
         var index = listener.Routes.Match(host, path);
         return index < 0 ? null : proxy.Pools[index];
     }
+
+    /// <summary>What speaks for one worker or another, as far as the pool cares.</summary>
+    public static Affinity AffinityOf(LoopPool pool, in ClientAddress client, ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts)
+    {
+        var plan = pool.Strategy;
+        if (pool.Sticky is null && !plan.UsesKey && !plan.UsesZone && pool.Pool.Settings.Sticky is null)
+        {
+            return Affinity.None;
+        }
+
+        var sessions = pool.Pool.Settings.Sticky;
+        return new Affinity
+        {
+            Slot = StickySlotOf(pool, source, head),
+            Session = sessions is { Key: { } by } ? RequestKey.HashOf(by, sessions.KeyNameBytes, client, source, head, facts) | 1 : 0,
+            Key = plan.UsesKey ? RequestKey.HashOf(plan.Key, plan.KeyNameBytes, client, source, head, facts) : 0,
+            Zone = plan.UsesZone ? pool.Pool.Settings.Zones.ZoneOf(client) : -1,
+        };
+    }
+
+    /// <summary>The same for a TCP connection, of which nothing but the address is known.</summary>
+    public static Affinity AffinityOf(LoopPool pool, in ClientAddress client)
+    {
+        var plan = pool.Strategy;
+        return new Affinity
+        {
+            Session = pool.Pool.Settings.Sticky is { Key: KeySource.ClientAddress } ? RequestKey.HashOf(client) | 1 : 0,
+            Key = plan.UsesKey ? RequestKey.HashOf(client) : 0,
+            Zone = plan.UsesZone ? pool.Pool.Settings.Zones.ZoneOf(client) : -1,
+        };
+    }
+
+    /// <summary>The priority that the request names, if the pool listens to that; otherwise what the pool's requests have.</summary>
+    public static byte PriorityOf(QueueSettings queue, ReadOnlySpan<byte> source, MessageHead head) =>
+        queue.PriorityHeader is not null && RequestKey.TryFindHeader(source, head, queue.PriorityHeaderBytes, out var value) && value is [>= (byte)'0' and <= (byte)'7']
+            ? (byte)(value[0] - '0')
+            : (byte)queue.Priority;
 
     /// <summary>The slot that the pool's sticky cookie names; -1 without one that we signed.</summary>
     public static int StickySlotOf(LoopPool pool, ReadOnlySpan<byte> source, MessageHead head)

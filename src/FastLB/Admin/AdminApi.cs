@@ -6,7 +6,8 @@ namespace FastLB.Admin;
 
 /// <summary>
 /// What operators and monitoring ask: <c>/healthz</c>, <c>/status</c>, <c>/metrics</c>. It runs on the thread pool, beside the
-/// loops, and only reads. It asks for no password, so it belongs on an address that only trusted ones reach.
+/// loops. What an <see cref="Operator"/> may change is changed with PUT. It asks for no password, so it belongs on an address that only
+/// trusted ones reach; that a web page in somebody's browser is no trusted one is <see cref="OperatorRoutes"/>'s care.
 /// </summary>
 internal sealed class AdminApi : IAsyncDisposable
 {
@@ -16,6 +17,11 @@ internal sealed class AdminApi : IAsyncDisposable
           /healthz   200 when every pool has a ready worker; otherwise 503 and which has none, or that FastLB stops
           /status    everything about loops, listeners, pools and workers, as JSON
           /metrics   the same counters for Prometheus
+        Changes that last until the next start:
+          PUT /pools/POOL/strategy                the name of a strategy, or {"name": "consistent-hash", "key": "header:X-User"}
+          PUT /pools/POOL/breaker                 open, closed or auto
+          PUT /pools/POOL/workers/SLOT/weight     a number from 1 to 1000
+          PUT /pools/POOL/workers/SLOT/breaker    open, closed or auto
 
         """;
 
@@ -32,7 +38,8 @@ internal sealed class AdminApi : IAsyncDisposable
 
     /// <summary>Serves on a socket of <see cref="AdminSocket.Open"/>, which it takes over.</summary>
     /// <param name="getStatus">Called for each request, on any thread.</param>
-    public static async Task<AdminApi> StartAsync(Socket socket, Func<ServerStatus> getStatus, ILoggerProvider logs)
+    /// <param name="changes">Who carries out what is asked for with PUT.</param>
+    public static async Task<AdminApi> StartAsync(Socket socket, Func<ServerStatus> getStatus, Operator changes, ILoggerProvider logs)
     {
         // The empty builder reads neither appsettings.json of the directory that FastLB happens to be started in nor
         // ASPNETCORE_URLS, both of which belong to the user's own project.
@@ -47,7 +54,7 @@ internal sealed class AdminApi : IAsyncDisposable
             .ConfigureKestrel(o =>
             {
                 o.AddServerHeader = false;
-                o.Limits.MaxRequestBodySize = 0;
+                o.Limits.MaxRequestBodySize = OperatorRoutes.MaxBodyBytes;
                 o.Limits.MaxConcurrentConnections = 256;
                 if (socket.LocalEndPoint is UnixDomainSocketEndPoint unix)
                 {
@@ -72,6 +79,7 @@ internal sealed class AdminApi : IAsyncDisposable
             "/metrics",
             reading,
             () => TypedResults.Text(MetricsText.Render(getStatus()), MetricsText.ContentType, Encoding.UTF8));
+        OperatorRoutes.Map(application, changes);
         application.MapFallback(() => TypedResults.Text($"There is nothing here.\n{Hint}", statusCode: StatusCodes.Status404NotFound));
         await application.StartAsync();
         return new AdminApi(application, (socket.LocalEndPoint as UnixDomainSocketEndPoint)?.ToString());

@@ -53,6 +53,7 @@ internal static class CommandLine
         root.Add(RunCommand.Create(serve));
         root.Add(CheckCommand.Create());
         root.Add(StatusCommand.Create());
+        root.Add(StrategyCommand.Create());
 
         // DemoWorker is started by Program itself, before any of this is built; here it only exists to be named.
         root.Add(new Command("demo-worker", "The process that 'fastlb demo' runs many of.") { Hidden = true });
@@ -65,6 +66,7 @@ internal static class CommandLine
             ["run"] = RunCommand.Examples,
             ["check"] = CheckCommand.Examples,
             ["status"] = StatusCommand.Examples,
+            ["strategy"] = StrategyCommand.Examples,
         };
         var teachingHelp = new HelpWithExamples(
             plainHelp,

@@ -57,5 +57,5 @@ internal static class Foreground
     }
 
     private static async Task<AdminApi?> StartAdminAsync(Socket? socket, Server server, LogProvider logs) =>
-        socket is null ? null : await AdminApi.StartAsync(socket, server.GetStatus, logs);
+        socket is null ? null : await AdminApi.StartAsync(socket, server.GetStatus, server.Operator, logs);
 }

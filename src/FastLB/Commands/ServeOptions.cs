@@ -121,12 +121,7 @@ internal sealed class ServeOptions
         var pool = new PoolSettings
         {
             Name = poolName,
-            Strategy = Word(
-                parsed,
-                _strategy,
-                errors,
-                ("two-choices", StrategyKind.TwoChoices),
-                ("round-robin", StrategyKind.RoundRobin)),
+            Strategy = ReadStrategy(parsed, errors),
             Sticky = ReadSticky(parsed, errors),
         };
         var engine = Word(
@@ -188,6 +183,21 @@ internal sealed class ServeOptions
         }
 
         return Path.GetFullPath(text);
+    }
+
+    private StrategyPlan ReadStrategy(ParseResult parsed, List<string> errors)
+    {
+        if (parsed.GetResult(_strategy) is null)
+        {
+            return StrategyPlan.Default;
+        }
+
+        if (!StrategyReader.TryMake(parsed.GetRequiredValue(_strategy), null, null, out var plan, out _, out var problem))
+        {
+            errors.Add($"{_strategy.Name}: {problem}");
+        }
+
+        return plan;
     }
 
     private StickySettings? ReadSticky(ParseResult parsed, List<string> errors)

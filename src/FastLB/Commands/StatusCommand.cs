@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Net.Sockets;
 using System.Text.Json;
 using FastLB.Admin;
 using FastLB.Configuration;
@@ -20,19 +19,10 @@ internal static class StatusCommand
         Exit codes: 0 it answered, 1 nobody answered, 2 a mistake in the options.
         """;
 
-    private const long MaxAnswerBytes = 64 * 1024 * 1024;
-
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
-
     public static Command Create()
     {
         var command = new Command("status", "Show what the running FastLB does right now.");
-        var admin = new Option<string>("--admin")
-        {
-            HelpName = "address",
-            Description = "The admin address of the running FastLB.",
-            DefaultValueFactory = _ => ServeOptions.DefaultAdmin,
-        };
+        var admin = AdminClient.AddressOption();
         var json = new Option<bool>("--json") { Description = "Print the JSON of /status as it is." };
         command.Add(admin);
         command.Add(json);
@@ -50,7 +40,8 @@ internal static class StatusCommand
 
         try
         {
-            var body = await GetStatusAsync(endpoint);
+            using var client = AdminClient.Open(endpoint);
+            var body = await client.GetStringAsync(new Uri("http://localhost/status"));
             var status = JsonSerializer.Deserialize(body, StatusJson.Default.ServerStatus) ?? throw new JsonException("null");
             output.Output.Write(json ? body + "\n" : StatusTable.Render(status));
             return ExitCode.Ok;
@@ -65,40 +56,13 @@ internal static class StatusCommand
         }
         catch (HttpRequestException failure)
         {
-            output.Error.WriteLine($"nobody answers on {endpoint}: {failure.InnerException?.Message ?? failure.Message}. Is FastLB running? With another admin address: fastlb status --admin ADDRESS");
+            output.Error.WriteLine(AdminClient.NobodyAnswers(endpoint, failure, "status"));
         }
         catch (OperationCanceledException)
         {
-            output.Error.WriteLine($"{endpoint} took the connection but did not answer within {Patience.TotalSeconds} s");
+            output.Error.WriteLine(AdminClient.NoAnswerInTime(endpoint));
         }
 
         return ExitCode.Failure;
-    }
-
-    private static async Task<string> GetStatusAsync(Endpoint endpoint)
-    {
-        using var handler = new SocketsHttpHandler
-        {
-            UseProxy = false,
-            ConnectCallback = async (_, cancellation) =>
-            {
-                var socket = new Socket(
-                    endpoint.IsUnix ? AddressFamily.Unix : endpoint.Address.AddressFamily,
-                    SocketType.Stream,
-                    ProtocolType.Unspecified);
-                try
-                {
-                    await socket.ConnectAsync(AdminSocket.ToEndPoint(endpoint), cancellation);
-                    return new NetworkStream(socket, ownsSocket: true);
-                }
-                catch
-                {
-                    socket.Dispose();
-                    throw;
-                }
-            },
-        };
-        using var client = new HttpClient(handler) { Timeout = Patience, MaxResponseContentBufferSize = MaxAnswerBytes };
-        return await client.GetStringAsync(new Uri("http://localhost/status"));
     }
 }

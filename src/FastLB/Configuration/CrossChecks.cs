@@ -1,4 +1,5 @@
 using System.Net;
+using FastLB.Core.Balancing;
 using FastLB.Core.Proxy;
 
 namespace FastLB.Configuration;
@@ -17,12 +18,13 @@ internal sealed class CrossChecks(
         NoPoolSendsToItsOwnListener();
         EveryPoolIsUsed();
         StickyPoolsSpeakHttp();
+        FallbacksEnd();
     }
 
     private void EveryPoolThatIsNamedExists()
     {
         var names = pools.Select(p => p.Name.Text).ToArray();
-        foreach (var mention in listeners.SelectMany(l => l.PoolNames).Where(m => !names.Contains(m.Text)))
+        foreach (var mention in listeners.SelectMany(l => l.PoolNames).Concat(pools.Select(p => p.FallbackPool).OfType<ScalarNode>()).Where(m => !names.Contains(m.Text)))
         {
             var hint = NearestWord.Of(mention.Text, names) is { } nearest ? $"did you mean '{nearest}'?"
                 : names.Length == 0 ? "there are none"
@@ -72,7 +74,7 @@ internal sealed class CrossChecks(
 
     private void EveryPoolIsUsed()
     {
-        foreach (var pool in pools.Where(p => !ListenersOf(p).Any()))
+        foreach (var pool in pools.Where(p => !ListenersOf(p).Any() && !pools.Any(other => other.FallbackPool?.Text == p.Name.Text)))
         {
             mistakes.Warning(pool.Name, $"no listener sends anything to pool '{pool.Name.Text}'");
         }
@@ -81,11 +83,42 @@ internal sealed class CrossChecks(
     /// <summary>The cookie that a sticky session needs exists only where HTTP is spoken.</summary>
     private void StickyPoolsSpeakHttp()
     {
-        foreach (var pool in pools.Where(p => p.Sticky is not null && ListenersOf(p).Any() && ListenersOf(p).All(l => l.Protocol == ListenerProtocol.Tcp)))
+        foreach (var pool in pools.Where(p => p is { Sticky: not null, Settings.Sticky.Key: not KeySource.ClientAddress } && ListenersOf(p).Any() && ListenersOf(p).All(l => l.Protocol == ListenerProtocol.Tcp)))
         {
             mistakes.Error(
                 pool.Sticky!,
-                $"sticky: pool '{pool.Name.Text}' has only tcp listeners, and TCP knows no cookies");
+                $"sticky: pool '{pool.Name.Text}' has only tcp listeners, and TCP knows no cookies and headers; 'by: client-address' works there");
+        }
+    }
+
+    /// <summary>A pool that stands in for itself, by whatever detour, would never answer.</summary>
+    private void FallbacksEnd()
+    {
+        var told = new HashSet<string>();
+        foreach (var pool in pools.Where(p => p.FallbackPool is not null))
+        {
+            var way = new List<string> { pool.Name.Text };
+            for (var next = pool.FallbackPool; next is not null; next = pools.FirstOrDefault(p => p.Name.Text == next.Text)?.FallbackPool)
+            {
+                way.Add(next.Text);
+                if (next.Text == pool.Name.Text)
+                {
+                    if (way.Any(told.Contains))
+                    {
+                        break;
+                    }
+
+                    told.UnionWith(way);
+                    mistakes.Error(pool.FallbackPool!, $"fallback: {string.Join(" -> ", way)} is a circle; the last one has to answer by itself");
+                    break;
+                }
+
+                if (way.Count > pools.Count + 1)
+                {
+                    // Another pool's circle, which is told there.
+                    break;
+                }
+            }
         }
     }
 

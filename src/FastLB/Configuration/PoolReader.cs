@@ -14,7 +14,11 @@ internal sealed record PoolDraft(
     PoolSettings Settings,
     RunSettings? Run,
     ScalarNode? Sticky,
-    IReadOnlyList<PlacedEndpoint> Workers);
+    IReadOnlyList<PlacedEndpoint> Workers)
+{
+    /// <summary>Where the pool names the one that serves instead of it, or null.</summary>
+    public ScalarNode? FallbackPool { get; init; }
+}
 
 /// <summary>Reads one entry of <c>pools</c>.</summary>
 internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostResolver resolveHost)
@@ -25,16 +29,16 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
     public const int MinSecretLength = 16;
     public const string DefaultCookie = "FASTLB";
 
-    private static readonly string[] Keys = ["strategy", "sticky", "pipelineDepth", "tcp", "timeouts", "run", "workers"];
+    private static readonly string[] Keys = ["strategy", "slowStart", "sticky", "pipelineDepth", "tcp", "timeouts", "health", "outliers", "panic", "breaker", "poolBreaker", "retries", "fallback", "limits", "queue", "rateLimits", "run", "workers"];
     private static readonly string[] TcpKeys = ["acceleration"];
-    private static readonly string[] StickyKeys = ["cookie", "secret", "strip"];
-    private static readonly string[] WorkerKeys = ["address", "weight"];
+    private static readonly string[] StickyKeys = ["by", "cookie", "secret", "strip"];
+    private static readonly string[] WorkerKeys = ["address", "weight", "zone"];
 
     /// <summary>Names stand in logs, metric labels, environment variables and socket paths, so they are plain words.</summary>
     public static bool IsName(string text) =>
         text.Length is > 0 and <= MaxNameLength && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.') && text[0] != '.';
 
-    public PoolDraft Read(ScalarNode name, YamlNode node, Timeouts timeouts)
+    public PoolDraft Read(ScalarNode name, YamlNode node, Timeouts timeouts, ZoneTable zones)
     {
         if (!IsName(name.Text))
         {
@@ -61,11 +65,15 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
                 $"{pool.Name} has no workers; write 'run' (FastLB runs them) or 'workers' (FastLB only reaches them)");
         }
 
-        var (reached, places) = ReadWorkers(pool);
+        var (reached, places) = ReadWorkers(pool, zones);
+        var protection = new ProtectionReader(mistakes, baseDirectory);
+        var (fallback, fallbackPool) = protection.ReadFallback(pool);
         var settings = new PoolSettings
         {
             Name = name.Text,
-            Strategy = pool.Choice("strategy", ("two-choices", StrategyKind.TwoChoices), ("round-robin", StrategyKind.RoundRobin)) ?? StrategyKind.TwoChoices,
+            Strategy = StrategyReader.Read(pool, mistakes),
+            Zones = zones,
+            SlowStartMs = pool.DurationMs("slowStart") ?? 0,
             Sticky = ReadSticky(pool),
             PipelineDepth = pool.Number("pipelineDepth", 1, PoolSettings.MaxPipelineDepth) ?? new PoolSettings { Name = name.Text }.PipelineDepth,
             Acceleration = ReadAcceleration(pool),
@@ -75,6 +83,16 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
                 OverridesReader.OfPool,
                 "in a listener's timeouts",
                 mistakes),
+            Health = HealthReader.Read(pool, mistakes),
+            PanicShare = pool.Share("panic") ?? 0.5,
+            Outliers = BreakerReader.ReadOutliers(pool, mistakes),
+            Breaker = BreakerReader.ReadBreaker(pool, "breaker", mistakes),
+            PoolBreaker = BreakerReader.ReadBreaker(pool, "poolBreaker", mistakes),
+            Retries = protection.ReadRetries(pool),
+            Fallback = fallback,
+            Limits = protection.ReadLimits(pool),
+            Queue = protection.ReadQueue(pool),
+            RateLimits = protection.ReadRateLimits(pool),
             Reached = reached,
         };
         var runSettings = pool.Find("run") is { } runNode
@@ -85,7 +103,10 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
             settings,
             runSettings,
             settings.Sticky is null ? null : pool.FindKey("sticky"),
-            places);
+            places)
+        {
+            FallbackPool = fallbackPool,
+        };
     }
 
     private Acceleration ReadAcceleration(Section pool) =>
@@ -107,15 +128,38 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
             case ScalarNode { Text: "true" }:
                 return new StickySettings(DefaultCookie, null);
             case ScalarNode other:
-                mistakes.Error(other, $"sticky: expected true or keys (cookie, secret, strip), found {other.Kind}");
+                mistakes.Error(other, $"sticky: expected true or keys (by, cookie, secret, strip), found {other.Kind}");
                 return null;
             case var node:
                 return Section.Open(node, $"sticky of {pool.Name}", StickyKeys, mistakes) is { } sticky ? ReadStickyKeys(sticky) : null;
         }
     }
 
+    private string? ReadZone(Section worker, ZoneTable zones)
+    {
+        if (worker.Text("zone", "the name of a zone") is not { } zone)
+        {
+            return null;
+        }
+
+        if (zones.IndexOf(zone.Text) < 0)
+        {
+            var hint = NearestWord.Of(zone.Text, zones.Names) is { } nearest ? $"did you mean '{nearest}'?"
+                : zones.Names.Count == 0 ? "name it, with its networks, under 'zones' at the top of the file"
+                : $"there are {string.Join(", ", zones.Names)}";
+            mistakes.Error(zone, $"there is no zone '{zone.Text}'; {hint}");
+        }
+
+        return zone.Text;
+    }
+
     private StickySettings ReadStickyKeys(Section sticky)
     {
+        if (sticky.Text("by", "cookie, client-address or header:NAME") is { } by && by.Text != "cookie")
+        {
+            return ReadStickyBy(sticky, by);
+        }
+
         var cookie = sticky.Text("cookie", "a cookie name");
         if (cookie is not null && CookieName.ProblemOf(cookie.Text) is { } problem)
         {
@@ -134,7 +178,29 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
         return new StickySettings(cookie?.Text ?? DefaultCookie, secret?.Text, sticky.Flag("strip") ?? true);
     }
 
-    private (List<ReachedWorker> Reached, List<PlacedEndpoint> Places) ReadWorkers(Section pool)
+    private StickySettings ReadStickyBy(Section sticky, ScalarNode by)
+    {
+        foreach (var key in (string[])["cookie", "secret", "strip"])
+        {
+            if (sticky.FindKey(key) is { } pointless)
+            {
+                mistakes.Error(pointless, $"'{key}' has no meaning in {sticky.Name}, whose sessions go by {by.Text}");
+            }
+        }
+
+        if (!KeyText.TryParse(by.Text, out var source, out var name, out var problem))
+        {
+            mistakes.Error(by, $"by: {problem}");
+        }
+        else if (source is not (KeySource.ClientAddress or KeySource.Header or KeySource.Cookie))
+        {
+            mistakes.Error(by, $"by: sessions go by cookie, client-address, header:NAME or an application's own cookie:NAME, not by {by.Text}");
+        }
+
+        return new StickySettings("", null) { Key = source, KeyName = name };
+    }
+
+    private (List<ReachedWorker> Reached, List<PlacedEndpoint> Places) ReadWorkers(Section pool, ZoneTable zones)
     {
         var reached = new List<ReachedWorker>();
         var places = new List<PlacedEndpoint>();
@@ -142,6 +208,7 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
         {
             ScalarNode? address;
             var weight = 1;
+            string? zone = null;
             if (node is MappingNode)
             {
                 if (Section.Open(node, $"a worker of {pool.Name}", WorkerKeys, mistakes) is not { } worker)
@@ -155,6 +222,7 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
                 }
 
                 weight = worker.Number("weight", 1, MaxWeight) ?? 1;
+                zone = ReadZone(worker, zones);
                 address = worker.Text("address", "an address like 127.0.0.1:9001");
             }
             else
@@ -185,7 +253,7 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
                     $"workers: {endpoint} stands in line {first.At.Line} already; to give it more requests write {{ address: {address.Text}, weight: 2 }}");
             }
 
-            reached.Add(new ReachedWorker(endpoint, weight));
+            reached.Add(new ReachedWorker(endpoint, weight, zone));
             places.Add(new PlacedEndpoint(endpoint, address));
         }
 

@@ -145,6 +145,23 @@ internal sealed class Section
         return null;
     }
 
+    /// <summary>A share of a hundred, like <c>50%</c>, from <paramref name="min"/> to 1.</summary>
+    public double? Share(string key, double min = 0)
+    {
+        if (Text(key, "a share like 50%") is not { } text)
+        {
+            return null;
+        }
+
+        if (DecimalNumber.TryParseShare(text.Text, min, out var share, out var problem))
+        {
+            return share;
+        }
+
+        _mistakes.Error(text, $"{key}: {problem}");
+        return null;
+    }
+
     /// <summary>The items of a list with at least one and at most <paramref name="max"/> items; empty after a mistake.</summary>
     public IReadOnlyList<YamlNode> List(string key, string expected, int max)
     {

@@ -1,4 +1,5 @@
 using FastLB.Core;
+using FastLB.Core.Balancing;
 using FastLB.Core.Loop;
 using FastLB.Core.Proxy;
 using FastLB.Fleet;
@@ -16,7 +17,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
     public const int MaxListeners = 256;
     public const int MaxPools = 256;
 
-    private static readonly string[] Keys = ["engine", "loops", "spin", "admin", "timeouts", "limits", "listeners", "pools"];
+    private static readonly string[] Keys = ["engine", "loops", "spin", "admin", "timeouts", "limits", "zones", "listeners", "pools"];
 
     /// <summary>The settings; only to be used when no mistake was noted. Null when there is nothing to read at all.</summary>
     public Settings? Read(YamlNode root)
@@ -29,7 +30,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         var timeouts = OverridesReader.ReadTimeouts(top, mistakes);
         var limits = OverridesReader.ReadLimits(top, Core.Http.HttpLimits.Default, mistakes);
         var admin = ReadAdmin(top);
-        var pools = ReadPools(top, timeouts);
+        var pools = ReadPools(top, timeouts, ZonesReader.Read(top, mistakes));
         var listeners = ReadListeners(top, timeouts, limits);
         new CrossChecks(mistakes, listeners, pools, admin).Run();
 
@@ -97,7 +98,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         return new PlacedEndpoint(endpoint, text);
     }
 
-    private List<PoolDraft> ReadPools(Section top, Timeouts timeouts)
+    private List<PoolDraft> ReadPools(Section top, Timeouts timeouts, ZoneTable zones)
     {
         var drafts = new List<PoolDraft>();
         if (top.Find("pools") is not { } node)
@@ -124,7 +125,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
 
         foreach (var (name, value) in pools.Entries)
         {
-            drafts.Add(new PoolReader(mistakes, baseDirectory, resolveHost).Read(name, value, timeouts));
+            drafts.Add(new PoolReader(mistakes, baseDirectory, resolveHost).Read(name, value, timeouts, zones));
         }
 
         return drafts;

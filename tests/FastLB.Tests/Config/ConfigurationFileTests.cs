@@ -50,7 +50,7 @@ public sealed class ConfigurationFileTests : IDisposable
         Assert.Equal(new StickySettings("SID", "0123456789abcdef", Strip: false), settings.Pools[0].Sticky);
         Assert.Equal(new StickySettings("FASTLB", null), settings.Pools[1].Sticky);
         Assert.Null(settings.Pools[2].Sticky);
-        Assert.Equal([StrategyKind.TwoChoices, StrategyKind.RoundRobin, StrategyKind.TwoChoices], settings.Pools.Select(p => p.Strategy));
+        Assert.Equal(["two-choices", "round-robin", "two-choices"], settings.Pools.Select(p => p.Strategy.Name));
         Assert.Equal([new ReachedWorker(Endpoint.Unix("/run/api.sock"))], settings.Pools[1].Reached);
         Assert.Equal(["127.0.0.1:9001 1", "10.0.0.7:9002 2"], settings.Pools[2].Reached.Select(w => $"{w.Endpoint} {w.Weight}"));
 
@@ -202,7 +202,7 @@ public sealed class ConfigurationFileTests : IDisposable
         var result = ConfigurationSample.Read(text.Replace(of, with, StringComparison.Ordinal));
 
         Assert.Equal(
-            isRight ? [] : ["fastlb.yaml:4:5: sticky: pool 'app' has only tcp listeners, and TCP knows no cookies"],
+            isRight ? [] : ["fastlb.yaml:4:5: sticky: pool 'app' has only tcp listeners, and TCP knows no cookies and headers; 'by: client-address' works there"],
             result.Errors.Select(e => e.ToString()));
     }
 
@@ -217,7 +217,7 @@ public sealed class ConfigurationFileTests : IDisposable
     public void A_file_of_another_kind_is_told_what_it_needs()
     {
         Assert.Equal(
-            ["fastlb.yaml:1:1: the configuration: expected keys (engine, loops, spin, admin, timeouts, limits, listeners, pools), found 'hello'"],
+            ["fastlb.yaml:1:1: the configuration: expected keys (engine, loops, spin, admin, timeouts, limits, zones, listeners, pools), found 'hello'"],
             ConfigurationSample.Read("hello").Errors.Select(e => e.ToString()));
         Assert.Equal(
             [

@@ -22,7 +22,7 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal("127.0.0.1:8000", Assert.Single(settings.Listeners).Bind.ToString());
         Assert.Equal("127.0.0.1:8001", settings.AdminBind!.ToString());
         var pool = Assert.Single(settings.Pools);
-        Assert.Equal((pool.Name, StrategyKind.TwoChoices, null), (settings.Listeners[0].Routes[0].PoolName, pool.Strategy, pool.Sticky));
+        Assert.Equal((pool.Name, "two-choices", null), (settings.Listeners[0].Routes[0].PoolName, pool.Strategy.Name, pool.Sticky));
         var run = Assert.Single(settings.Runs);
         Assert.Equal(pool.Name, run.PoolName);
         Assert.Equal(["node", "server.js", "--listen", "x", "@file"], run.Command);
@@ -40,7 +40,7 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal(LogFormat.Json, plan.LogFormat);
         Assert.Equal(("0.0.0.0:80", "unix:/run/admin.sock"), (settings.Listeners[0].Bind.ToString(), settings.AdminBind!.ToString()));
         Assert.Equal((3, WorkerTransport.Unix, _directory), (settings.Runs[0].Instances, settings.Runs[0].Transport, settings.Runs[0].Directory));
-        Assert.Equal((StrategyKind.RoundRobin, new StickySettings("SID", null)), (settings.Pools[0].Strategy, settings.Pools[0].Sticky));
+        Assert.Equal(("round-robin", new StickySettings("SID", null)), (settings.Pools[0].Strategy.Name, settings.Pools[0].Sticky));
         Assert.Equal((2, EngineChoice.Epoll), (settings.Loops, settings.Engine));
     }
 
@@ -87,7 +87,7 @@ public sealed class CommandLineTests : IDisposable
                 "--instances: expected max or a number from 1 to 1024, found '0'",
                 "--directory: there is no directory '/not-there'",
                 "--transport: expected tcp or unix, found 'udp'",
-                "--strategy: expected two-choices or round-robin, found 'two-choice'; did you mean 'two-choices'?",
+                "--strategy: there is no strategy 'two-choice'; did you mean 'two-choices'?",
                 "--sticky: 'a b' is no cookie name; the character ' ' is not allowed there (RFC 6265)",
                 "--engine: expected auto or epoll or io-uring, found 'io_uring'; did you mean 'io-uring'?",
                 "--loops: expected auto or a number from 1 to 256, found 'many'",
@@ -98,7 +98,7 @@ public sealed class CommandLineTests : IDisposable
 
     [Theory]
     [InlineData("fastlb: there is no command 'rnu'; did you mean 'run'?", "rnu")]
-    [InlineData("fastlb: there is no command 'launch'; there are demo, run, check, status", "launch")]
+    [InlineData("fastlb: there is no command 'launch'; there are demo, run, check, status, strategy", "launch")]
     [InlineData("unknown option '--lisen'; did you mean '--listen'?", "run", "--lisen", "127.0.0.1:1", "--", "node")]
     [InlineData("unknown option '--inspect'; write -- before the command if it belongs to that: fastlb run -- node server.js", "run", "node", "--inspect")]
     [InlineData("fastlb: Required argument missing for option: '--listen'.", "run", "--listen")]

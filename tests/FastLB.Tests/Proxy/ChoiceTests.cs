@@ -83,12 +83,12 @@ public class ChoiceTests
     public void Round_robin_gives_everybody_the_same()
     {
         var workers = Workers(7);
-        var strategy = Strategy.Create(StrategyKind.RoundRobin);
+        var strategy = new RoundRobin();
         var random = new RandomSource(1);
         var counts = new int[7];
         for (var i = 0; i < 7_000; i++)
         {
-            counts[strategy.Pick(workers, random, 0, 0)]++;
+            counts[Pick(strategy, workers, random)]++;
         }
 
         Assert.All(counts, c => Assert.Equal(1_000, c));
@@ -98,12 +98,12 @@ public class ChoiceTests
     public void Two_choices_is_even_and_prefers_the_less_loaded()
     {
         var workers = Workers(5);
-        var strategy = Strategy.Create(StrategyKind.TwoChoices);
+        var strategy = new TwoChoices();
         var random = new RandomSource(1);
         var counts = new int[5];
         for (var i = 0; i < 10_000; i++)
         {
-            counts[strategy.Pick(workers, random, 0, 0)]++;
+            counts[Pick(strategy, workers, random)]++;
         }
 
         Assert.All(counts, c => Assert.InRange(c, 1_800, 2_200));
@@ -112,17 +112,17 @@ public class ChoiceTests
         workers[2].Begin(0);
         for (var i = 0; i < 1_000; i++)
         {
-            Assert.NotEqual(2, strategy.Pick(workers, random, 0, 0));
+            Assert.NotEqual(2, Pick(strategy, workers, random));
         }
 
         // What is in flight stays level when nothing ends.
         for (var i = 0; i < 5_000; i++)
         {
-            workers[strategy.Pick(workers, random, 0, 0)].Begin(0);
+            workers[Pick(strategy, workers, random)].Begin(0);
         }
 
         Assert.InRange(workers.Max(w => w.InFlight) - workers.Min(w => w.InFlight), 0, 5);
-        Assert.Equal(0, strategy.Pick(workers.AsSpan(0, 1), random, 0, 0));
+        Assert.Equal(0, Pick(strategy, workers.AsSpan(0, 1), random));
     }
 
     [Fact]
@@ -163,6 +163,9 @@ public class ChoiceTests
         var line = Encoding.ASCII.GetString(cookie.SetLineOf(slot));
         return Encoding.ASCII.GetBytes(line["Set-Cookie: FASTLB=".Length..line.IndexOf(';', StringComparison.Ordinal)]);
     }
+
+    private static int Pick(Strategy strategy, ReadOnlySpan<Worker> workers, RandomSource random) =>
+        strategy.Pick(new Choice { Workers = workers, Random = random, Loop = 0, NowMs = 0 });
 
     private static Worker[] Workers(int count) =>
         [.. Enumerable.Range(0, count).Select(slot => new Worker("app", slot, 1, Endpoint.Ip(IPAddress.Loopback, 9_000 + slot), loops: 1))];

@@ -1,0 +1,88 @@
+using System.Globalization;
+using System.Net;
+using System.Text.Json;
+
+namespace FastLB.Admin;
+
+/// <summary>What <c>PUT /pools/{pool}/strategy</c> takes; a bare name does as well.</summary>
+/// <param name="LoadBound">A number or <c>none</c>.</param>
+internal sealed record StrategyWish(string? Name, string? Key = null, JsonElement? LoadBound = null);
+
+/// <summary>
+/// The part of the admin API that changes something. A page in an operator's browser must not be able to: PUT from another origin needs a
+/// permission that is never given (CORS), and a name that was made to point here (DNS rebinding) is not an address or localhost, which the
+/// Host header has to be.
+/// </summary>
+internal static class OperatorRoutes
+{
+    public const int MaxBodyBytes = 16 * 1024;
+
+    public static void Map(WebApplication application, Operator changes)
+    {
+        Map(application, "/pools/{pool}/strategy", (values, body) => UseStrategy(changes, values, body));
+        Map(application, "/pools/{pool}/breaker", (values, body) => changes.ForceBreaker((string)values["pool"]!, null, body.Trim()));
+        Map(application, "/pools/{pool}/workers/{slot:int}/weight", (values, body) => SetWeight(changes, values, body));
+        Map(application, "/pools/{pool}/workers/{slot:int}/breaker", (values, body) => changes.ForceBreaker((string)values["pool"]!, Slot(values), body.Trim()));
+    }
+
+    private static int? Slot(RouteValueDictionary values) =>
+        values["slot"] is string slot ? int.Parse(slot, CultureInfo.InvariantCulture) : null;
+
+    private static void Map(WebApplication application, string pattern, Func<RouteValueDictionary, string, OperatorAnswer> change) =>
+        application.MapMethods(pattern, [HttpMethods.Put], (RequestDelegate)(async context =>
+        {
+            if (!IsLocalName(context.Request.Host.Host))
+            {
+                await Answer(context, StatusCodes.Status403Forbidden, $"'{context.Request.Host.Host}' is not an address of the admin API; write its IP address or localhost");
+                return;
+            }
+
+            using var reader = new StreamReader(context.Request.Body);
+            var answer = change(context.Request.RouteValues, await reader.ReadToEndAsync(context.RequestAborted));
+            await Answer(
+                context,
+                answer.Result switch
+                {
+                    OperatorResult.Done => StatusCodes.Status200OK,
+                    OperatorResult.NotFound => StatusCodes.Status404NotFound,
+                    _ => StatusCodes.Status400BadRequest,
+                },
+                answer.Text);
+        }));
+
+    private static async Task Answer(HttpContext context, int status, string text)
+    {
+        context.Response.StatusCode = status;
+        context.Response.ContentType = "text/plain; charset=utf-8";
+        await context.Response.WriteAsync(text + "\n", context.RequestAborted);
+    }
+
+    private static bool IsLocalName(string host) =>
+        host.Length == 0 || host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || IPAddress.TryParse(host, out _);
+
+    private static OperatorAnswer UseStrategy(Operator changes, RouteValueDictionary values, string body)
+    {
+        var pool = (string)values["pool"]!;
+        var text = body.Trim();
+        if (!text.StartsWith('{'))
+        {
+            return changes.UseStrategy(pool, text, null, null);
+        }
+
+        try
+        {
+            return JsonSerializer.Deserialize(text, StatusJson.Default.StrategyWish) is { Name: { } name } wish
+                ? changes.UseStrategy(pool, name, wish.Key, wish.LoadBound?.ToString())
+                : new OperatorAnswer(OperatorResult.Wrong, "'name' is missing; write {\"name\": \"two-choices\"}");
+        }
+        catch (JsonException)
+        {
+            return new OperatorAnswer(OperatorResult.Wrong, "the body is not JSON; write the name of a strategy, or {\"name\": \"consistent-hash\", \"key\": \"header:X-User\"}");
+        }
+    }
+
+    private static OperatorAnswer SetWeight(Operator changes, RouteValueDictionary values, string body) =>
+        int.TryParse(body.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var weight)
+            ? changes.SetWeight((string)values["pool"]!, Slot(values)!.Value, weight)
+            : new OperatorAnswer(OperatorResult.Wrong, $"'{body.Trim()}' is not a weight; write a whole number");
+}
