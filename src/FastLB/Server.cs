@@ -4,6 +4,7 @@ using FastLB.Admin;
 using FastLB.Core.Balancing;
 using FastLB.Core.Loop;
 using FastLB.Core.Proxy;
+using FastLB.Core.Resilience;
 using FastLB.Core.Routing;
 using FastLB.Fleet;
 using FastLB.Health;
@@ -32,12 +33,15 @@ public sealed partial class Server : IAsyncDisposable
     private const int DrainPollMs = 10;
     private const int SampleWaitMs = 100;
 
+    /// <summary>Clients that are counted at once where their connections are limited; nine bytes each.</summary>
+    private const int ClientSlots = 1 << 17;
+
     private readonly Settings _settings;
     private readonly ILogger _log;
     private readonly Pool[] _pools;
     private readonly LoopThread[] _threads;
     private readonly ProxyLoop[] _proxies;
-    private readonly List<(ListenerSettings Settings, ListenSockets Sockets)> _sockets = [];
+    private readonly List<(ListenerSettings Settings, ListenSockets Sockets, ConcurrencyPerClient? PerClient)> _sockets = [];
     private readonly List<(int Loop, Listener Listener)> _listeners = [];
     private readonly FleetHost _fleet;
     private readonly DateTimeOffset _startedAt = DateTimeOffset.UtcNow;
@@ -210,7 +214,7 @@ public sealed partial class Server : IAsyncDisposable
             thread.Stop();
         }
 
-        foreach (var (_, sockets) in _sockets)
+        foreach (var (_, sockets, _) in _sockets)
         {
             if (sockets.Endpoint.IsUnix)
             {
@@ -257,7 +261,7 @@ public sealed partial class Server : IAsyncDisposable
                 throw new ServerStartException(BindFailure.Describe(listener.Bind, -result));
             }
 
-            _sockets.Add((listener, sockets!));
+            _sockets.Add((listener, sockets!, listener.MaxConnectionsPerClient > 0 ? new ConcurrencyPerClient(listener.MaxConnectionsPerClient, ClientSlots) : null));
         }
     }
 
@@ -275,12 +279,12 @@ public sealed partial class Server : IAsyncDisposable
 
     private void ListenOn(int loop)
     {
-        foreach (var (settings, sockets) in _sockets)
+        foreach (var (settings, sockets, perClient) in _sockets)
         {
             var bound = settings with { Bind = sockets.Endpoint };
             Listener listener = settings.Protocol == ListenerProtocol.Tcp
-                ? new TcpListener(_proxies[loop], bound, _proxies[loop].Pools[PoolIndex(settings.Routes[0].PoolName)])
-                : new HttpListener(_proxies[loop], bound, new RouteTable(settings.Routes, PoolIndex));
+                ? new TcpListener(_proxies[loop], bound, _proxies[loop].Pools[PoolIndex(settings.Routes[0].PoolName)], perClient)
+                : new HttpListener(_proxies[loop], bound, new RouteTable(settings.Routes, PoolIndex), perClient);
             _threads[loop].Loop.Listen(listener, sockets.Descriptors[loop]);
             _listeners.Add((loop, listener));
         }
@@ -358,7 +362,7 @@ public sealed partial class Server : IAsyncDisposable
     {
         var listeners = string.Join(", ", _sockets.Select(s => $"{s.Sockets.Endpoint} ({ProtocolName(s.Settings.Protocol)})"));
         LogStarted(loopCount, _threads[0].Loop.EngineName, _engine.Reason, listeners);
-        foreach (var (listener, sockets) in _sockets)
+        foreach (var (listener, sockets, _) in _sockets)
         {
             if (AccelerationOf(listener) is { } acceleration)
             {

@@ -70,7 +70,10 @@ internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread
         Sum(m => Read(ref m.BytesMoved)),
         Enumerable.Range(1, 5).ToDictionary(hundreds => $"{hundreds}xx", hundreds => Sum(m => m.ResponsesOfClass(hundreds))),
         Errors(outcome => Sum(m => m.Of(outcome))),
-        Latency(HistogramSnapshot.Merge(proxies.Select(p => p.Metrics.RequestNanoseconds.Snapshot()))));
+        Latency(HistogramSnapshot.Merge(proxies.Select(p => p.Metrics.RequestNanoseconds.Snapshot()))))
+    {
+        ConnectionsRefused = Sum(m => Read(ref m.ConnectionsRefused)),
+    };
 
     private static LatencyStatus Latency(HistogramSnapshot nanoseconds) => new(
         nanoseconds.Count,

@@ -165,10 +165,10 @@ public sealed class Worker
     public int FailuresInARow => (int)Math.Min(int.MaxValue, Sum(FailuresInARowCell));
 
     /// <summary>
-    /// An answer began <paramref name="nanoseconds"/> after its request was sent. An error counts as slow in <see cref="ResponseSeenBy"/>, or a worker
+    /// An answer began <paramref name="nanoseconds"/> after its request was sent. An error, or a refusal (429), counts as slow in <see cref="ResponseSeenBy"/>, or a worker
     /// that fails at once would look like the best. Only loop <paramref name="loop"/> calls it with its own number.
     /// </summary>
-    public void NoteAnswer(int loop, long nowMs, long nanoseconds, bool isServerError)
+    public void NoteAnswer(int loop, long nowMs, long nanoseconds, bool isServerError, bool isRefusal = false)
     {
         Invariant.That(nanoseconds >= 0, "no answer begins before its request");
         var cell = CellOf(loop);
@@ -189,7 +189,7 @@ public sealed class Worker
             Volatile.Write(ref _cells[cell + FailuresInARowCell], 0);
         }
 
-        SetResponse(loop, isServerError ? Response(loop).AfterFailure(nanoseconds, nowMs) : Response(loop).After(nanoseconds, nowMs));
+        SetResponse(loop, isServerError || isRefusal ? Response(loop).AfterFailure(nanoseconds, nowMs) : Response(loop).After(nanoseconds, nowMs));
     }
 
     /// <summary>An attempt got no answer, or a broken one. It counts as slow. Only loop <paramref name="loop"/> calls it with its own number.</summary>

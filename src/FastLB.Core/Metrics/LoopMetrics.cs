@@ -19,6 +19,9 @@ public sealed class LoopMetrics : OwnCacheLines
     public long ConnectionsAccepted;
     public long ConnectionsOpen;
 
+    /// <summary>Connections that were closed at once, because their client had as many as it may.</summary>
+    public long ConnectionsRefused;
+
     /// <summary>HTTP requests, refused ones included. Each has one outcome.</summary>
     public long Requests;
 

@@ -9,6 +9,9 @@ namespace FastLB.Core.Proxy;
 /// </summary>
 public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
 {
+    /// <summary>So that nobody can choose addresses that share slots.</summary>
+    private static readonly ulong s_seed = (ulong)Random.Shared.NextInt64();
+
     protected ClientConnection(ProxyLoop proxy) => Proxy = proxy;
 
     protected ProxyLoop Proxy { get; }
@@ -16,6 +19,30 @@ public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
     protected EventLoop Loop => Proxy.Loop;
 
     public ClientAddress Address { get; internal set; }
+
+    private ConcurrencyPerClient? _perClient;
+    private ClientPlace _place;
+
+    /// <summary>Counts one more connection of a client, where they are limited. False when it has as many as it may. Peers on unix sockets are not told apart.</summary>
+    internal static bool TryEnter(ConcurrencyPerClient? perClient, in ClientAddress address, out ClientPlace place)
+    {
+        place = perClient is null || address.IsNone ? ClientPlace.Uncounted : perClient.TryEnter(RequestKey.HashOf(address, s_seed));
+        return !place.IsRefused;
+    }
+
+    /// <summary>The connection counts as one of its client's until it is closed.</summary>
+    internal void Hold(ConcurrencyPerClient? perClient, ClientPlace place)
+    {
+        _perClient = perClient;
+        _place = place;
+    }
+
+    /// <summary>It counts no more.</summary>
+    internal void Leave()
+    {
+        _perClient?.Exit(_place);
+        _perClient = null;
+    }
 
     // Links of the loop's list of open connections and of the queue that it may wait in.
     internal ClientConnection? NextOpen { get; set; }

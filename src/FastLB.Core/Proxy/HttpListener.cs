@@ -1,11 +1,12 @@
 using System.Text;
 using FastLB.Core.Loop;
+using FastLB.Core.Resilience;
 using FastLB.Core.Routing;
 
 namespace FastLB.Core.Proxy;
 
 /// <summary>One loop's part of an HTTP listener.</summary>
-public sealed class HttpListener(ProxyLoop proxy, ListenerSettings settings, RouteTable routes) : Listener
+public sealed class HttpListener(ProxyLoop proxy, ListenerSettings settings, RouteTable routes, ConcurrencyPerClient? perClient = null) : Listener
 {
     public ListenerSettings Settings { get; } = settings;
 
@@ -14,5 +15,16 @@ public sealed class HttpListener(ProxyLoop proxy, ListenerSettings settings, Rou
     /// <summary>What stands in Host towards a worker when an HTTP/1.0 client sent none.</summary>
     internal byte[] FallbackHost { get; } = Encoding.ASCII.GetBytes(settings.Bind.IsUnix ? "localhost" : settings.Bind.ToString());
 
-    public override Peer OnAccepting(in ClientAddress address) => proxy.RentHttp(this, address);
+    public override Peer? OnAccepting(in ClientAddress address)
+    {
+        if (!ClientConnection.TryEnter(perClient, address, out var place))
+        {
+            proxy.Metrics.ConnectionsRefused++;
+            return null;
+        }
+
+        var connection = proxy.RentHttp(this, address);
+        connection.Hold(perClient, place);
+        return connection;
+    }
 }

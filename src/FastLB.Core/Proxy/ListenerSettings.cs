@@ -22,5 +22,8 @@ public sealed record ListenerSettings
 
     public Timeouts Timeouts { get; init; } = Timeouts.Default;
 
+    /// <summary>How many connections one client address may have open, over all loops; 0: any number.</summary>
+    public int MaxConnectionsPerClient { get; init; }
+
     public HttpLimits Limits { get; init; } = HttpLimits.Default;
 }

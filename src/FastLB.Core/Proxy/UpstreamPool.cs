@@ -159,7 +159,7 @@ public sealed class UpstreamPool : OwnCacheLines
     internal void RestFromPipelining() => _pipelineRestUntilMs = _proxy.Loop.NowMs + PipelineRestMs;
 
     /// <summary>An answer began, so long after its request was sent.</summary>
-    internal void NoteAnswer(int status, long nanoseconds) => Worker.NoteAnswer(_proxy.Loop.Index, _proxy.Loop.NowMs, nanoseconds, status >= 500);
+    internal void NoteAnswer(int status, long nanoseconds) => Worker.NoteAnswer(_proxy.Loop.Index, _proxy.Loop.NowMs, nanoseconds, status >= 500, status == 429);
 
     internal void NoteConnectFailure()
     {

@@ -37,6 +37,8 @@ internal static class MetricsText
         text.Sample(totals.Requests);
         text.Begin("fastlb_connections_accepted_total", "counter", "Client connections that were accepted.");
         text.Sample(totals.ConnectionsAccepted);
+        text.Begin("fastlb_connections_refused_total", "counter", "Client connections that were closed at once, because their client had as many as it may.");
+        text.Sample(totals.ConnectionsRefused);
         text.Begin("fastlb_connections_open", "gauge", "Client connections that are open.");
         text.Sample(totals.ConnectionsOpen);
         text.Begin("fastlb_received_bytes_total", "counter", "Bytes that clients sent.");

@@ -146,7 +146,11 @@ public sealed record TotalsStatus(
     long BytesMoved,
     IReadOnlyDictionary<string, long> Responses,
     IReadOnlyDictionary<string, long> Errors,
-    LatencyStatus Latency);
+    LatencyStatus Latency)
+{
+    /// <summary>Connections that were closed at once, because their client had as many as it may.</summary>
+    public long ConnectionsRefused { get; init; }
+}
 
 /// <summary>
 /// Seconds from the loop's turn in which a request's head was complete until the kernel had taken the answer's last byte. Percentiles are

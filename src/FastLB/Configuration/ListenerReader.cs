@@ -18,7 +18,7 @@ internal sealed class ListenerReader(Mistakes mistakes)
 {
     public const int MaxRoutes = 1024;
 
-    private static readonly string[] Keys = ["bind", "protocol", "pool", "routes", "timeouts", "limits"];
+    private static readonly string[] Keys = ["bind", "protocol", "pool", "routes", "timeouts", "limits", "maxConnectionsPerClient"];
     private static readonly string[] RouteKeys = ["host", "path", "pool"];
 
     private readonly List<ScalarNode> _poolNames = [];
@@ -68,6 +68,7 @@ internal sealed class ListenerReader(Mistakes mistakes)
             Routes = rules,
             Timeouts = ownTimeouts,
             Limits = ownLimits,
+            MaxConnectionsPerClient = listener.Number("maxConnectionsPerClient", 1, 1_000_000) ?? 0,
         };
         return new ListenerDraft(settings, protocol, bind, _poolNames);
     }

@@ -17,7 +17,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
     public const int MaxListeners = 256;
     public const int MaxPools = 256;
 
-    private static readonly string[] Keys = ["engine", "loops", "spin", "admin", "timeouts", "limits", "zones", "listeners", "pools"];
+    private static readonly string[] Keys = ["engine", "loops", "spin", "admin", "timeouts", "limits", "geo", "zones", "listeners", "pools"];
 
     /// <summary>The settings; only to be used when no mistake was noted. Null when there is nothing to read at all.</summary>
     public Settings? Read(YamlNode root)
@@ -30,7 +30,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         var timeouts = OverridesReader.ReadTimeouts(top, mistakes);
         var limits = OverridesReader.ReadLimits(top, Core.Http.HttpLimits.Default, mistakes);
         var admin = ReadAdmin(top);
-        var pools = ReadPools(top, timeouts, ZonesReader.Read(top, mistakes));
+        var pools = ReadPools(top, timeouts, ZonesReader.Read(top, baseDirectory, mistakes));
         var listeners = ReadListeners(top, timeouts, limits);
         new CrossChecks(mistakes, listeners, pools, admin).Run();
 

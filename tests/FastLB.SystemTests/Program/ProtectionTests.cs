@@ -257,6 +257,39 @@ public abstract class ProtectionTests(string engine) : TestsOfAnEngine(engine)
         Assert.Equal([HttpStatusCode.OK, HttpStatusCode.ServiceUnavailable], statuses);
     }
 
+    [Fact]
+    public async Task A_client_has_only_so_many_connections_and_gets_another_when_one_closes()
+    {
+        using var fleet = new Workers(1, _ => 0);
+        await using var fastlb = await FastLbUnderTest.Start(
+            Pool(fleet, "strategy: random").Replace("pool: app }]", "pool: app, maxConnectionsPerClient: 2 }]", StringComparison.Ordinal));
+        using var first = await RawClient.Connect(fastlb.Endpoint);
+        using var second = await RawClient.Connect(fastlb.Endpoint);
+        Assert.Equal("0", (await first.Get("/")).Text);
+        Assert.Equal("0", (await second.Get("/")).Text);
+        Assert.False(await IsServed(fastlb));
+
+        second.Reset();
+
+        await Eventually.True(() => IsServed(fastlb), "there is room for another");
+        Assert.Equal("0", (await first.Get("/")).Text);
+        Assert.True((long)(await fastlb.Status())["totals"]!["connectionsRefused"]! > 0);
+    }
+
+    private static async Task<bool> IsServed(FastLbUnderTest fastlb)
+    {
+        using var http = new HttpClient();
+        try
+        {
+            using var answer = await http.GetAsync(fastlb.Url("/"));
+            return answer.IsSuccessStatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
+    }
+
     [Theory]
     [InlineData("/pools/app/strategy", "no-such", 400, "name: there is no strategy 'no-such'")]
     [InlineData("/pools/app/strategy", "{\"name\": \"round-robin\", \"key\": \"path\"}", 400, "key: the strategy round-robin goes by no key")]
