@@ -90,12 +90,13 @@ public sealed class ConcurrencyPerClientTests
     public void What_many_threads_do_at_once_could_have_happened_one_after_the_other() =>
         History.Check(rounds: 8_000, threads: 3, steps: 5, chance => new ClientsSubject(chance));
 
-    /// <summary>Twelve clients and seven slots: whoever is counted never exceeds the limit, whatever is given up meanwhile.</summary>
+    /// <summary>Twelve clients and two slots, beside five that others hold all the while: whoever is counted never exceeds the limit, whatever is given up meanwhile.</summary>
     [Fact]
     public void Under_pressure_no_client_has_more_counted_than_the_limit_and_in_the_end_nothing_is_left()
     {
         const int Limit = 2;
         var clients = new ConcurrencyPerClient(Limit, slots: 7);
+        var held = Enumerable.Range(100, 5).Select(other => clients.TryEnter((ulong)other << 44)).ToArray();
         var counted = new int[12];
         int most = 0, uncounted = 0;
         var threads = Enumerable.Range(0, 4).Select(thread => new Thread(() =>
@@ -132,6 +133,8 @@ public sealed class ConcurrencyPerClientTests
         Array.ForEach(threads, thread => thread.Start());
         Array.ForEach(threads, thread => thread.Join());
         Assert.InRange(most, 1, Limit);
+        Assert.Equal(5, clients.Clients);
+        Array.ForEach(held, clients.Exit);
         Assert.Equal(0, clients.Clients);
         Assert.True(uncounted > 0, "the slots were never all taken");
     }
