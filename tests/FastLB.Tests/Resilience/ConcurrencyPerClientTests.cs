@@ -99,7 +99,7 @@ public sealed class ConcurrencyPerClientTests
         var held = Enumerable.Range(100, 5).Select(other => clients.TryEnter((ulong)other << 44)).ToArray();
         var counted = new int[12];
         int most = 0, uncounted = 0;
-        var threads = Enumerable.Range(0, 4).Select(thread => new Thread(() =>
+        AtOnce.Run(threads: 4, thread =>
         {
             var chance = new RandomSource((ulong)thread);
             var inside = new Queue<(int Client, ClientPlace Place)>();
@@ -129,14 +129,29 @@ public sealed class ConcurrencyPerClientTests
                     clients.Exit(its);
                 }
             }
-        })).ToArray();
-        Array.ForEach(threads, thread => thread.Start());
-        Array.ForEach(threads, thread => thread.Join());
+        });
         Assert.InRange(most, 1, Limit);
         Assert.Equal(5, clients.Clients);
         Array.ForEach(held, clients.Exit);
         Assert.Equal(0, clients.Clients);
         Assert.True(uncounted > 0, "the slots were never all taken");
+    }
+
+    [Fact]
+    public void Four_threads_that_enter_and_leave_for_one_client_leave_nothing_behind()
+    {
+        var clients = new ConcurrencyPerClient(ConcurrencyPerClient.MaxLimit, slots: 7);
+        var stays = clients.TryEnter(1);
+        AtOnce.Run(threads: 4, _ =>
+        {
+            for (var i = 0; i < 300_000; i++)
+            {
+                clients.Exit(clients.TryEnter(1));
+            }
+        });
+        Assert.Equal(1, clients.CountOfClient(1));
+        clients.Exit(stays);
+        Assert.Equal(0, clients.Clients);
     }
 
     private sealed record State(int First, int Second, int Third);
