@@ -95,6 +95,7 @@ def main():
         raise BenchmarkError("two cores are needed, one for the proxy and one for the load")
     os.sched_setaffinity(0, {machine.LOAD_CORE})
 
+    machine.commit(), machine.is_dirty()
     names = options.workloads or list(all_workloads(Features()))
     if unknown := set(names) - set(all_workloads(Features())):
         raise BenchmarkError(f"there is no workload {', '.join(sorted(unknown))}; there are {', '.join(all_workloads(Features()))}")

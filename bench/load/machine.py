@@ -106,10 +106,13 @@ def output_of(*command):
     return (result.stdout + result.stderr).strip()
 
 
+# Asked at the start, and cached: the run itself writes into the tree.
+@functools.cache
 def commit():
     return output_of("git", "rev-parse", "--short", "HEAD")
 
 
+@functools.cache
 def is_dirty():
     return output_of("git", "status", "--porcelain") != ""
 

@@ -308,7 +308,7 @@ internal sealed class PoolFleet
             return;
         }
 
-        var worker = new Worker(PoolName, key.Slot, key.Generation, endpoint, _fleet.Loops.Count);
+        var worker = new Worker(PoolName, key.Slot, key.Generation, endpoint, _fleet.Loops.Count, settings: _pool.Settings);
         var running = new RunningWorker(this, key, worker, child, _lastStarts[key.Slot], _workerLogs[key.Slot]);
         running.Watch(_fleet.Poller);
         _running.Add(key, running);

@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using FastLB.Configuration;
 using FastLB.Core.Balancing;
+using FastLB.Core.Resilience;
 
 namespace FastLB;
 
@@ -64,6 +66,44 @@ public sealed partial class Operator(IReadOnlyList<Pool> pools, ILogger log)
 
         LogWeight(pool.Name, slot, weight);
         return new OperatorAnswer(OperatorResult.Done, $"worker {pool.Name}/{slot} has weight {weight} now");
+    }
+
+    /// <summary>Forces a breaker open or closed, or lets it judge by itself again.</summary>
+    /// <param name="poolName">The pool.</param>
+    /// <param name="slot">The worker; null: the pool's own breaker.</param>
+    /// <param name="wish"><c>open</c>, <c>closed</c> or <c>auto</c>.</param>
+    public OperatorAnswer ForceBreaker(string poolName, int? slot, string wish)
+    {
+        if (Find(poolName) is not { } pool)
+        {
+            return NoPool(poolName);
+        }
+
+        if (wish is not ("open" or "closed" or "auto"))
+        {
+            return new OperatorAnswer(OperatorResult.Wrong, $"breaker: expected open, closed or auto, found '{wish}'");
+        }
+
+        var who = slot is null ? $"pool {pool.Name}" : $"worker {pool.Name}/{slot}";
+        var breakers = slot is null
+            ? [pool.Guards.Breaker]
+            : pool.Members.Ready.Where(w => w.Slot == slot).Select(w => w.Breaker).ToArray();
+        if (breakers.Length == 0)
+        {
+            return new OperatorAnswer(OperatorResult.NotFound, $"pool {pool.Name} has no worker {slot}");
+        }
+
+        if (breakers.Contains(null))
+        {
+            return new OperatorAnswer(OperatorResult.Wrong, $"{who} has no breaker; configure '{(slot is null ? "poolBreaker" : "breaker")}' in the pool");
+        }
+
+        foreach (var breaker in breakers)
+        {
+            breaker!.Force(wish switch { "open" => BreakerForce.Open, "closed" => BreakerForce.Closed, _ => BreakerForce.None }, Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1000));
+        }
+
+        return new OperatorAnswer(OperatorResult.Done, wish == "auto" ? $"the breaker of {who} judges by itself" : $"the breaker of {who} is forced {wish}");
     }
 
     /// <summary>A strategy with what it goes by, as people read it.</summary>

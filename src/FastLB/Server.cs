@@ -6,6 +6,7 @@ using FastLB.Core.Loop;
 using FastLB.Core.Proxy;
 using FastLB.Core.Routing;
 using FastLB.Fleet;
+using FastLB.Health;
 using FastLB.Linux;
 
 namespace FastLB;
@@ -43,6 +44,7 @@ public sealed partial class Server : IAsyncDisposable
     private readonly Engine _engine;
     private readonly StatusReport _report;
     private readonly TcpAcceleration _acceleration;
+    private readonly Watch _watch;
     private volatile bool _draining;
     private Task? _drain;
 
@@ -78,7 +80,7 @@ public sealed partial class Server : IAsyncDisposable
             if (pool.Settings.Reached.Count > 0)
             {
                 pool.Publish(new WorkerSet(
-                    pool.Settings.Reached.Select((w, slot) => new Worker(pool.Name, slot, 0, w.Endpoint, loopCount, w.Weight)
+                    pool.Settings.Reached.Select((w, slot) => new Worker(pool.Name, slot, 0, w.Endpoint, loopCount, w.Weight, pool.Settings)
                     {
                         Zone = w.Zone is null ? -1 : pool.Settings.Zones.IndexOf(w.Zone),
                     }),
@@ -93,7 +95,8 @@ public sealed partial class Server : IAsyncDisposable
         }
 
         Operator = new Operator(_pools, logs.CreateLogger("operator"));
-        _report = new StatusReport(_pools, _proxies, _threads);
+        _watch = new Watch(_pools, logs.CreateLogger("health"));
+        _report = new StatusReport(_pools, _proxies, _threads, _watch);
         LogStart(loopCount);
 
         // 3. Workers.
@@ -142,7 +145,10 @@ public sealed partial class Server : IAsyncDisposable
             _report.Loops(),
             [.. _sockets.Select(s => new ListenerStatus(s.Sockets.Endpoint.ToString(), ProtocolName(s.Settings.Protocol), null, AccelerationOf(s.Settings)))],
             _report.Pools(processes),
-            _report.Totals());
+            _report.Totals())
+        {
+            Events = _report.Events,
+        };
     }
 
     /// <summary>Replaces the workers of all pools one after the other, without a gap.</summary>
@@ -197,6 +203,7 @@ public sealed partial class Server : IAsyncDisposable
             await UntilDrained(Environment.TickCount64 + 1000, CancellationToken.None).ConfigureAwait(false);
         }
 
+        _watch.Dispose();
         await _fleet.StopAsync().ConfigureAwait(false);
         foreach (var thread in _threads)
         {

@@ -1,10 +1,13 @@
+using System.Diagnostics;
 using System.Reflection;
 using FastLB.Admin;
 using FastLB.Configuration;
 using FastLB.Core.Balancing;
 using FastLB.Core.Metrics;
 using FastLB.Core.Proxy;
+using FastLB.Core.Resilience;
 using FastLB.Fleet;
+using FastLB.Health;
 using FastLB.Linux;
 
 namespace FastLB;
@@ -13,7 +16,7 @@ namespace FastLB;
 /// Puts together what the status page says from what loops and fleet count. Reads their counters as they stand, without
 /// stopping anybody; two figures need not be of the same microsecond.
 /// </summary>
-internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread[] threads)
+internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread[] threads, Watch watch)
 {
     private const int RevisionDigits = 8;
     private const double NsPerSecond = 1e9;
@@ -38,13 +41,25 @@ internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread
 
     public IReadOnlyList<PoolStatus> Pools(IReadOnlyList<WorkerProcess> processes) => [.. pools.Select(pool => new PoolStatus(
         pool.Name,
-        pool.Snapshot.Strategy.Name,
+        Operator.Describe(pool.Snapshot.Strategy),
         pool.Settings.Sticky is { Key: { } by } sessions ? KeyText.Of(by, sessions.KeyName) : pool.Settings.Sticky?.CookieName,
         proxies.Sum(p => Read(ref p.Pools[pool.Index].Requests)),
         Errors(outcome => proxies.Sum(p => p.Pools[pool.Index].Of(outcome))),
         pool.Settings.Reached.Count > 0
-            ? [.. pool.Workers.Ready.Select(Reached)]
-            : [.. processes.Where(p => p.PoolName == pool.Name).Select(Run)]))];
+            ? [.. pool.Members.Ready.Select(w => Reached(pool, w))]
+            : [.. processes.Where(p => p.PoolName == pool.Name).Select(p => Run(pool, p))])
+    {
+        StrategyReason = proxies.Select(p => p.Pools[pool.Index].StrategyReason).FirstOrDefault(r => r is not null),
+        Waiting = proxies.Sum(p => p.Pools[pool.Index].Queue.Length),
+        InFlight = pool.InFlight.Total,
+        InFlightLimit = pool.Guards.RequestLimit?.Limit,
+        Fallbacks = proxies.Sum(p => Read(ref p.Pools[pool.Index].Fallbacks)),
+        Breaker = pool.Guards.Breaker is { } breaker ? NameOf(breaker) : null,
+        Panicking = pool.Workers.IsPanicking,
+        Capacity = Capacity(watch.Of(pool.Index).Capacity),
+    })];
+
+    public IReadOnlyList<PoolEvent> Events => watch.Events.Latest;
 
     public TotalsStatus Totals() => new(
         Sum(m => Read(ref m.Requests) + Read(ref m.TcpConnections)),
@@ -79,15 +94,49 @@ internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread
         .Where(outcome => outcome != Outcome.Completed)
         .ToDictionary(Outcomes.NameOf, count);
 
-    private static WorkerStatus Reached(Worker worker) => new(
-        worker.Name, worker.Slot, worker.Generation, WorkerStatus.Ready, null, worker.Endpoint.ToString(),
-        worker.InFlight, worker.Requests, worker.Failures, 0, null, null);
+    private static CapacityStatus Capacity(in CapacityReading reading) => new(
+        Math.Round(reading.RequestsPerSecond, 1),
+        reading.Capacity > 0 ? Math.Round(reading.Capacity, 1) : null,
+        Math.Round(reading.Use, 3),
+        reading.Capacity > 0 ? Math.Round(reading.Headroom, 1) : null,
+        reading.FullInMs / 1000.0);
 
-    private static WorkerStatus Run(WorkerProcess process) => new(
-        $"{process.PoolName}/{process.Slot}", process.Slot, process.Generation, process.State,
-        process.Pid == 0 ? null : process.Pid, process.Endpoint.Length == 0 ? null : process.Endpoint,
-        process.Worker?.InFlight ?? 0, process.Worker?.Requests ?? 0, process.Worker?.Failures ?? 0,
-        process.Restarts, process.LastExit, process.StartedAt);
+    private static string NameOf(CircuitBreaker breaker) => breaker.State(Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1000)) switch
+    {
+        BreakerState.Closed => "closed",
+        BreakerState.Open => "open",
+        BreakerState.HalfOpen => "half-open",
+        BreakerState.ForcedOpen => "forced-open",
+        _ => "forced-closed",
+    };
+
+    private WorkerStatus Reached(Pool pool, Worker worker) => Describe(pool, worker, new WorkerStatus(
+        worker.Name, worker.Slot, worker.Generation, WorkerStatus.Ready, null, worker.Endpoint.ToString(),
+        worker.InFlight, worker.Requests, worker.Failures, 0, null, null));
+
+    private WorkerStatus Run(Pool pool, WorkerProcess process)
+    {
+        var status = new WorkerStatus(
+            $"{process.PoolName}/{process.Slot}", process.Slot, process.Generation, process.State,
+            process.Pid == 0 ? null : process.Pid, process.Endpoint.Length == 0 ? null : process.Endpoint,
+            process.Worker?.InFlight ?? 0, process.Worker?.Requests ?? 0, process.Worker?.Failures ?? 0,
+            process.Restarts, process.LastExit, process.StartedAt);
+        return process.Worker is { } worker ? Describe(pool, worker, status) : status;
+    }
+
+    private WorkerStatus Describe(Pool pool, Worker worker, WorkerStatus status)
+    {
+        var why = watch.Of(pool.Index).Explain(worker);
+        return status with
+        {
+            State = why is not null && status.State == WorkerStatus.Ready ? WorkerStatus.Unfit : status.State,
+            Why = why,
+            Weight = worker.Weight,
+            Zone = worker.Zone < 0 ? null : pool.Settings.Zones.Names[worker.Zone],
+            Breaker = worker.Breaker is { } breaker ? NameOf(breaker) : null,
+            MeanAnswerSeconds = worker.Answers > 0 ? worker.AnswerNanoseconds / NsPerSecond / worker.Answers : null,
+        };
+    }
 
     private long Sum(Func<LoopMetrics, long> count) => proxies.Sum(p => count(p.Metrics));
 }

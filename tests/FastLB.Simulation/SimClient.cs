@@ -303,7 +303,7 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
         }
 
         _isForeign = id is null;
-        if (_isForeign && !(_status is 400 or 404 or 405 or 408 or 411 or 413 or 414 or 417 or 431 or 501 or 502 or 503 or 504 or 505))
+        if (_isForeign && !(_status is 400 or 404 or 405 or 408 or 411 or 413 or 414 or 417 or 429 or 431 or 501 or 502 or 503 or 504 or 505))
         {
             throw new SimulationFailedException($"the balancer made up '{StartLine}'");
         }

@@ -40,8 +40,25 @@ internal sealed partial class SimWorld
                 $"{worker.Worker} got a request after it had left");
         }
 
+        CheckGuards();
         var unended = Begun() - Ended();
         Require(unended == pending, $"{unended} requests have no outcome, and connections have {pending}");
+    }
+
+    /// <summary>No limit is exceeded, and places are held by those that are there.</summary>
+    private void CheckGuards()
+    {
+        foreach (var worker in _workers)
+        {
+            var held = worker.Worker.RequestLimit?.InUse ?? 0;
+            Require(worker.Worker.RequestLimit is not { } limit || (held <= limit.Limit && held == worker.Worker.InFlight), $"{worker.Worker} has {worker.Worker.InFlight} in flight and {held} places are held");
+            Require(worker.Worker.ConnectionLimit is not { } connections || connections.InUse <= connections.Limit, $"{worker.Worker} has {worker.Worker.ConnectionLimit?.InUse} connections");
+        }
+
+        foreach (var pool in _pools)
+        {
+            Require(pool.Guards.RequestLimit is not { } limit || (limit.InUse <= limit.Limit && limit.InUse == pool.InFlight.Total), $"pool {pool.Name} has {pool.InFlight.Total} in flight and {pool.Guards.RequestLimit?.InUse} places are held");
+        }
     }
 
     private long Begun() => _proxy.Metrics.Requests + _proxy.Metrics.TcpConnections;
@@ -59,6 +76,12 @@ internal sealed partial class SimWorld
             Require(pool.Queue.Length == 0, "somebody still waits in the queue");
             var outcomes = Enum.GetValues<Outcome>().Sum(pool.Of);
             Require(pool.Requests == outcomes, $"pool {pool.Pool.Name} counts {pool.Requests} requests and {outcomes} outcomes");
+        }
+
+        foreach (var worker in _workers)
+        {
+            Require(worker.Worker.RequestLimit?.InUse is null or 0 && worker.Worker.ConnectionLimit?.InUse is null or 0, $"{worker.Worker} still has places taken");
+            Require(worker.Worker.Breaker?.ProbesUnderWay is null or 0, $"{worker.Worker} waits for a probe that is over");
         }
 
         Require(!_draining || _proxy.IsDrained, "the drain did not end");

@@ -1,4 +1,7 @@
+using FastLB.Core.Balancing;
+using FastLB.Core.Http;
 using FastLB.Core.Loop;
+using FastLB.Core.Resilience;
 
 namespace FastLB.Simulation;
 
@@ -29,6 +32,47 @@ internal sealed partial class SimWorld
     }
 
     /// <summary>How readily the loop moves bytes. Drawn apart, so that the rest of a seed's world stays as it was.</summary>
+    /// <summary>A quarter of the unquiet worlds has breakers, limits and retries of all kinds, tight enough to be met.</summary>
+    private PoolSettings Guarded(PoolSettings settings, RandomSource chance)
+    {
+        if (_mood.IsCalm || !chance.Chance(0.25))
+        {
+            return settings;
+        }
+
+        return settings with
+        {
+            Limits = new LoadLimits
+            {
+                WorkerRequests = chance.Chance(0.5) ? 1 + chance.Next(3) : 0,
+                WorkerConnections = chance.Chance(0.3) ? 1 + chance.Next(3) : 0,
+                Requests = chance.Chance(0.3) ? 1 + chance.Next(4) : 0,
+            },
+            Breaker = chance.Chance(0.5) ? new BreakerPlan(Circuit(chance)) { SlowAfterMs = 20 } : null,
+            PoolBreaker = chance.Chance(0.2) ? new BreakerPlan(Circuit(chance)) : null,
+            Queue = new QueueSettings { Length = chance.Chance(0.5) ? 1024 : chance.Next(4), PriorityHeader = chance.Chance(0.5) ? "X-Client" : null },
+            Retries = new RetrySettings
+            {
+                Attempts = chance.Next(4),
+                On = (RetryOn)chance.Next(32),
+                BackoffMs = chance.Next(200),
+                MaxBackoffMs = 400,
+            },
+            RateLimits = chance.Chance(0.3) ? [new RateLimitSettings("all", KeySource.Everyone, "", 2, 1 + chance.Next(5))] : [],
+            Fallback = chance.Chance(0.2) ? new FallbackSettings(null, ErrorResponse.Static(503, "text/plain", "closed\n"u8.ToArray())) : null,
+            SlowStartMs = chance.Chance(0.3) ? 2_000 : 0,
+        };
+    }
+
+    private static BreakerSettings Circuit(RandomSource chance) => new()
+    {
+        FailuresToOpen = 1 + chance.Next(4),
+        OpenMs = 50 + chance.Next(2_000),
+        MaxOpenMs = 5_000,
+        Probes = 1 + chance.Next(2),
+        SuccessesToClose = 1 + chance.Next(2),
+    };
+
     private void DrawMoving(RandomSource chance)
     {
         ReadOnlySpan<int> worth = [1, 100, 1_000, 10_000, 64 * 1024, int.MaxValue];

@@ -57,11 +57,13 @@ internal sealed partial class SimWorld
             _network.Trace = Note;
         }
 
+        // Of its own chance, so that worlds without guards are what they were before there were any.
+        var guards = new RandomSource(seed ^ 0xD1B54A32D192ED03);
         var sticky = _mood.IsSticky ? new StickySettings("FASTLB", null) : null;
         _pools =
         [
-            new Pool(new PoolSettings { Name = "app", Strategy = _mood.Strategy, Sticky = sticky, Timeouts = _mood.Timeouts }, 0),
-            new Pool(new PoolSettings { Name = "raw", Strategy = _mood.Strategy, Acceleration = (Acceleration)(seed % 4), Timeouts = _mood.Timeouts }, 1),
+            new Pool(Guarded(new PoolSettings { Name = "app", Strategy = _mood.Strategy, Sticky = sticky, Timeouts = _mood.Timeouts }, guards), 0),
+            new Pool(Guarded(new PoolSettings { Name = "raw", Strategy = _mood.Strategy, Acceleration = (Acceleration)(seed % 4), Timeouts = _mood.Timeouts }, guards), 1),
         ];
         _proxy = new ProxyLoop(_loop, _pools, [sticky is null ? null : new StickyCookie("app", sticky, s_key), null]);
         var bind = Endpoint.Ip(IPAddress.Loopback, 8000);
@@ -333,7 +335,7 @@ internal sealed partial class SimWorld
     {
         var endpoint = Endpoint.Ip(new IPAddress([10, 0, (byte)(_nextWorkerAddress >> 8), (byte)_nextWorkerAddress]), 80);
         _nextWorkerAddress++;
-        var worker = new Worker(isTcp ? "raw" : "app", slot, generation, endpoint, loops: 1);
+        var worker = new Worker(isTcp ? "raw" : "app", slot, generation, endpoint, loops: 1, settings: _pools[isTcp ? 1 : 0].Settings);
         _workers.Add(new SimWorker(_network, worker, _mood.Workers, isTcp, id => id >= 0 && id < _requests.Count
             ? _requests[id]
             : throw new SimulationFailedException($"a worker got a request {id}, which nobody sent")));

@@ -12,6 +12,8 @@ public sealed class BenchmarksTests
             var heads = new HeadRewriterBenchmarks();
             var few = new PickBenchmarks { Workers = 2 };
             var many = new PickBenchmarks { Workers = 64 };
+            var choices = new ChoiceBenchmarks();
+            var zones = new ZoneTableBenchmarks();
             var cookies = new StickyCookieBenchmarks();
             var timers = new TimerBenchmarks();
             var histogram = new HistogramBenchmarks();
@@ -41,6 +43,19 @@ public sealed class BenchmarksTests
                 { "a Node response's head is rewritten", () => Assert.True(heads.NodeResponse() > 0) },
                 { "round robin among two", () => Assert.True(few.RoundRobin() is 0 or 1) },
                 { "two choices among 64", () => Assert.True(many.TwoChoices() is >= 0 and < 64) },
+                { "weighted round robin among 64", () => Assert.True(many.WeightedRoundRobin() is >= 0 and < 64) },
+                { "a random one of 64", () => Assert.True(many.Random() is >= 0 and < 64) },
+                { "least connections among 64", () => Assert.True(many.LeastConnections() is >= 0 and < 64) },
+                { "response time among 64, measured", () => Assert.True(many.ResponseTime() is >= 0 and < 64) },
+                { "response time among two, measured", () => Assert.True(few.ResponseTime() is 0 or 1) },
+                { "consistent hash among 64", () => Assert.True(many.ConsistentHash() is >= 0 and < 64) },
+                { "a worker of the zone", () => Assert.True(many.Zone() is >= 0 and < 64) },
+                { "the automatic choice among 64", () => Assert.True(many.Auto() is >= 0 and < 64) },
+                { "two choices alone", () => Assert.True(choices.TwoChoices() is >= 0 and < 64) },
+                { "response time alone", () => Assert.True(choices.ResponseTime() is >= 0 and < 64) },
+                { "consistent hash alone", () => Assert.True(choices.ConsistentHash() is >= 0 and < 64) },
+                { "the zone of an IPv4 client", () => Assert.True(zones.IPv4() is 0 or -1) },
+                { "the zone of an IPv6 client", () => Assert.True(zones.IPv6() is 1 or -1) },
                 { "our own cookie", () => Assert.True(cookies.Own()) },
                 { "a forged cookie", () => Assert.False(cookies.Forged()) },
                 { "the last of ten routes", () => Assert.True(s_routes.LastOfTen() == 9) },
@@ -108,6 +123,9 @@ public sealed class BenchmarksTests
 
         return quietRounds == 3;
     }
+
+    [Fact]
+    public void A_table_of_keys_is_built() => Assert.True(new MaglevTableBenchmarks { Workers = 64 }.Build() > 64);
 
     [Fact]
     public void Histograms_of_several_loops_are_read_as_one() => Assert.InRange(new HistogramReadingBenchmarks().MergeAndRead(), 4 * 50_000, 4 * 100_000);

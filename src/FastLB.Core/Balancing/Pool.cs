@@ -16,6 +16,7 @@ public sealed class Pool
     public Pool(PoolSettings settings, int index, int loops = 1)
     {
         InFlight = new InFlightCount(loops);
+        Guards = new PoolGuards(settings, loops);
         Settings = settings;
         Index = index;
         _strategy = settings.Strategy;
@@ -32,7 +33,12 @@ public sealed class Pool
     /// <summary>Requests and tunnels at its workers that have not ended.</summary>
     public InFlightCount InFlight { get; }
 
+    public PoolGuards Guards { get; }
+
     public PoolSnapshot Snapshot => Volatile.Read(ref _snapshot);
+
+    /// <summary>All workers as they were published last, those included that get nothing at present.</summary>
+    public WorkerSet Members => Volatile.Read(ref _all);
 
     public WorkerSet Workers => Snapshot.Workers;
 
@@ -40,7 +46,7 @@ public sealed class Pool
     public Action<Pool>? Published { get; set; }
 
     /// <summary>Puts other workers in place of the present ones. Any thread but a loop's: tables take milliseconds to build.</summary>
-    public void Publish(WorkerSet workers) => Swap(() => _all = workers);
+    public void Publish(WorkerSet workers) => Swap(() => Volatile.Write(ref _all, workers));
 
     /// <summary>Chooses by another strategy from the next request on. Any thread but a loop's.</summary>
     public void Use(StrategyPlan strategy) => Swap(() => _strategy = strategy);

@@ -58,6 +58,15 @@ public sealed record PoolSettings
     /// <summary>The share of fit workers, from 0 to 1, under which the unfit ones are used as well.</summary>
     public double PanicShare { get; init; } = 0.5;
 
+    /// <summary>For each worker by itself; null: none.</summary>
+    public BreakerPlan? Breaker { get; init; }
+
+    /// <summary>For the pool as a whole; null: none.</summary>
+    public BreakerPlan? PoolBreaker { get; init; }
+
+    /// <summary>Who is ejected for being worse than the others; null: nobody.</summary>
+    public OutlierSettings? Outliers { get; init; }
+
     public RetrySettings Retries { get; init; } = new();
 
     /// <summary>Who answers when the pool cannot; null: an error.</summary>

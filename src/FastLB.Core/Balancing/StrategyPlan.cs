@@ -17,6 +17,12 @@ public enum KeySource
 /// <param name="Name">One of <see cref="Strategies.Names"/>.</param>
 public sealed record StrategyPlan(string Name)
 {
+    // Looked up once, since each request asks. Not lazily, because plans are compared field by field.
+    private readonly StrategyRegistration? _registration = Strategies.Find(Name);
+
+    // A copy made by "with" may have another name than the one that it was looked up by.
+    private StrategyRegistration? Registration => _registration?.Name == Name ? _registration : Strategies.Find(Name);
+
     /// <summary>What is configured when nothing is.</summary>
     public static StrategyPlan Default { get; } = new("two-choices");
 
@@ -36,14 +42,14 @@ public sealed record StrategyPlan(string Name)
     public double LoadBound { get; init; } = 1.25;
 
     /// <summary>Whether choices come with <see cref="Choice.Table"/>.</summary>
-    public bool UsesTable => Strategies.Find(Name) is { UsesTable: true };
+    public bool UsesTable => Registration is { UsesTable: true };
 
     /// <summary>Whether choices come with <see cref="Choice.Key"/>.</summary>
-    public bool UsesKey => Strategies.Find(Name) is { UsesKey: true };
+    public bool UsesKey => Registration is { UsesKey: true };
 
     /// <summary>Whether choices come with <see cref="Choice.Zone"/>.</summary>
-    public bool UsesZone => Strategies.Find(Name) is { UsesZone: true };
+    public bool UsesZone => Registration is { UsesZone: true };
 
     /// <summary>The strategy of one loop.</summary>
-    public Strategy Create() => (Strategies.Find(Name) ?? throw new ArgumentException($"there is no strategy '{Name}'")).Create(this);
+    public Strategy Create() => (Registration ?? throw new ArgumentException($"there is no strategy '{Name}'")).Create(this);
 }

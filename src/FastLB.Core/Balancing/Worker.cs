@@ -1,4 +1,5 @@
 using FastLB.Core.Loop;
+using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Balancing;
 
@@ -9,23 +10,33 @@ namespace FastLB.Core.Balancing;
 /// </summary>
 public sealed class Worker
 {
-    /// <summary>Longs from one loop's cells to the next: 128 bytes, because processors fetch cache lines in pairs.</summary>
-    private const int Stride = 16;
+    /// <summary>
+    /// Longs from one loop's cells to the next: 192 bytes, of which 104 are used, so that no line holds cells of two loops wherever the array lies.
+    /// </summary>
+    private const int Stride = 24;
 
+    // What a choice reads comes first, so that it fetches as few lines as may be.
     private const int InFlightCell = 0;
-    private const int RequestsCell = 1;
-    private const int FailuresCell = 2;
-    private const int InFlightElsewhereCell = 3;
-    private const int LookedElsewhereCell = 4;
-    private const int AnswersCell = 5;
-    private const int AnswerNanosecondsCell = 6;
-    private const int ServerErrorsCell = 7;
+    private const int InFlightElsewhereCell = 1;
+    private const int LookedElsewhereCell = 2;
+    private const int ResponseCell = 3;
+    private const int ResponseMeasuredCell = 4;
+    private const int TurnCell = 5;
+    private const int RequestsCell = 6;
+    private const int FailuresCell = 7;
+    private const int AnswersCell = 8;
+    private const int AnswerNanosecondsCell = 9;
+    private const int ServerErrorsCell = 10;
+    private const int SlowAnswersCell = 11;
+    private const int FailuresInARowCell = 12;
 
     private readonly long[] _cells;
     private readonly int _loops;
     private int _weight;
+    private readonly long _slowNanoseconds;
 
-    public Worker(string poolName, int slot, int generation, Endpoint endpoint, int loops, int weight = 1)
+    /// <param name="settings">What guards it; null: nothing.</param>
+    public Worker(string poolName, int slot, int generation, Endpoint endpoint, int loops, int weight = 1, PoolSettings? settings = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(slot);
         ArgumentOutOfRangeException.ThrowIfLessThan(loops, 1);
@@ -34,6 +45,10 @@ public sealed class Worker
         Generation = generation;
         Endpoint = endpoint;
         _weight = weight;
+        _slowNanoseconds = settings?.Breaker is { SlowAfterMs: > 0 and var slowAfterMs } ? slowAfterMs * 1_000_000L : long.MaxValue;
+        Breaker = settings?.Breaker is { } breaker ? new CircuitBreaker(breaker.Circuit) : null;
+        RequestLimit = settings?.Limits is { WorkerRequests: > 0 and var requests } ? new AtomicLimit(requests) : null;
+        ConnectionLimit = settings?.Limits is { WorkerConnections: > 0 and var connections } ? new AtomicLimit(connections) : null;
         Name = $"{poolName}/{slot}";
         _loops = loops;
 
@@ -42,6 +57,7 @@ public sealed class Worker
         for (var loop = 0; loop < loops; loop++)
         {
             _cells[CellOf(loop) + LookedElsewhereCell] = long.MinValue;
+            SetResponse(loop, PeakEwma.Never);
         }
     }
 
@@ -68,6 +84,15 @@ public sealed class Worker
 
     /// <summary>The number of the zone that it stands in, -1 for none.</summary>
     public int Zone { get; init; } = -1;
+
+    /// <summary>Null where the pool has none.</summary>
+    public CircuitBreaker? Breaker { get; }
+
+    /// <summary>For requests and tunnels over all loops; null where there is no limit.</summary>
+    public AtomicLimit? RequestLimit { get; }
+
+    /// <summary>For connections over all loops, idle ones included; null where there is no limit.</summary>
+    public AtomicLimit? ConnectionLimit { get; }
 
     /// <summary><c>pool/slot</c>, as logs and the worker's environment name it.</summary>
     public string Name { get; }
@@ -127,19 +152,85 @@ public sealed class Worker
     /// <summary>Of those, the ones with a status of 500 and above.</summary>
     public long ServerErrors => Sum(ServerErrorsCell);
 
-    /// <summary>An answer began <paramref name="nanoseconds"/> after its request was sent. Only loop <paramref name="loop"/> calls it with its own number.</summary>
-    public void NoteAnswer(int loop, long nanoseconds, bool isServerError)
+    /// <summary>Answers that took longer to begin than the pool's breaker likes.</summary>
+    public long SlowAnswers => Sum(SlowAnswersCell);
+
+    /// <summary>All of that together, for who judges it over time.</summary>
+    public Sample Sample => new(Answers + Failures, ServerErrors + Failures, SlowAnswers, AnswerNanoseconds);
+
+    /// <summary>
+    /// Requests that failed, or were answered with 500 and above, since one was answered well. Each loop counts for itself and only its own successes end its count, so the
+    /// sum is exact while everything fails, which is what it is for.
+    /// </summary>
+    public int FailuresInARow => (int)Math.Min(int.MaxValue, Sum(FailuresInARowCell));
+
+    /// <summary>
+    /// An answer began <paramref name="nanoseconds"/> after its request was sent. An error counts as slow in <see cref="ResponseSeenBy"/>, or a worker
+    /// that fails at once would look like the best. Only loop <paramref name="loop"/> calls it with its own number.
+    /// </summary>
+    public void NoteAnswer(int loop, long nowMs, long nanoseconds, bool isServerError)
     {
+        Invariant.That(nanoseconds >= 0, "no answer begins before its request");
         var cell = CellOf(loop);
         Volatile.Write(ref _cells[cell + AnswersCell], _cells[cell + AnswersCell] + 1);
         Volatile.Write(ref _cells[cell + AnswerNanosecondsCell], _cells[cell + AnswerNanosecondsCell] + nanoseconds);
+        if (nanoseconds >= _slowNanoseconds)
+        {
+            Volatile.Write(ref _cells[cell + SlowAnswersCell], _cells[cell + SlowAnswersCell] + 1);
+        }
+
         if (isServerError)
         {
             Volatile.Write(ref _cells[cell + ServerErrorsCell], _cells[cell + ServerErrorsCell] + 1);
+            Volatile.Write(ref _cells[cell + FailuresInARowCell], _cells[cell + FailuresInARowCell] + 1);
         }
+        else if (_cells[cell + FailuresInARowCell] != 0)
+        {
+            Volatile.Write(ref _cells[cell + FailuresInARowCell], 0);
+        }
+
+        SetResponse(loop, isServerError ? Response(loop).AfterFailure(nanoseconds, nowMs) : Response(loop).After(nanoseconds, nowMs));
+    }
+
+    /// <summary>An attempt got no answer, or a broken one. It counts as slow. Only loop <paramref name="loop"/> calls it with its own number.</summary>
+    public void NoteFailure(int loop, long nowMs)
+    {
+        var cell = CellOf(loop);
+        Volatile.Write(ref _cells[cell + FailuresInARowCell], _cells[cell + FailuresInARowCell] + 1);
+        SetResponse(loop, Response(loop).AfterFailure(0, nowMs));
+    }
+
+    /// <summary>
+    /// How many nanoseconds an answer takes, as loop <paramref name="loop"/> has measured it (<see cref="PeakEwma"/>); 0 when it has not measured
+    /// any of late. Each loop goes by its own measures, so nothing is fetched from other cores. Only that loop calls it.
+    /// </summary>
+    public double ResponseSeenBy(int loop, long nowMs) => Response(loop).At(nowMs);
+
+    /// <summary>
+    /// Moves the worker's turn in the loop's weighted round robin (<see cref="WeightedRoundRobin"/>) and returns it. Kept here, because then a worker
+    /// brings its turn along whichever set of workers it is chosen from. Only loop <paramref name="loop"/> calls it.
+    /// </summary>
+    /// <param name="bound">The turn stays within plus and minus this.</param>
+    internal long MoveTurn(int loop, long by, long bound)
+    {
+        ref var turn = ref _cells[CellOf(loop) + TurnCell];
+        return turn = Math.Clamp(turn + by, -bound, bound);
     }
 
     public override string ToString() => Generation == 0 ? $"{Name} at {Endpoint}" : $"{Name} generation {Generation} at {Endpoint}";
+
+    private PeakEwma Response(int loop)
+    {
+        var cell = CellOf(loop);
+        return new PeakEwma(BitConverter.Int64BitsToDouble(_cells[cell + ResponseCell]), _cells[cell + ResponseMeasuredCell]);
+    }
+
+    private void SetResponse(int loop, PeakEwma response)
+    {
+        var cell = CellOf(loop);
+        _cells[cell + ResponseCell] = BitConverter.DoubleToInt64Bits(response.Nanoseconds);
+        _cells[cell + ResponseMeasuredCell] = response.MeasuredMs;
+    }
 
     private static int CellOf(int loop) => (loop + 1) * Stride;
 

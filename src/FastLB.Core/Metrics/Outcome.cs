@@ -24,6 +24,12 @@ public enum Outcome : byte
     /// <summary>Too many requests waited already (503).</summary>
     QueueFull,
 
+    /// <summary>The breakers of its pool or of all its workers were open (503).</summary>
+    BreakerOpen,
+
+    /// <summary>Its client, or whoever shares its key, asks too often (429).</summary>
+    RateLimited,
+
     /// <summary>The balancer had no buffer left (503).</summary>
     OutOfMemory,
 
@@ -64,6 +70,8 @@ public static class Outcomes
         Outcome.NoRoute => "no-route",
         Outcome.NoWorker => "no-worker",
         Outcome.QueueFull => "queue-full",
+        Outcome.BreakerOpen => "breaker-open",
+        Outcome.RateLimited => "rate-limited",
         Outcome.OutOfMemory => "out-of-memory",
         Outcome.ConnectFailed => "connect-failed",
         Outcome.ConnectTimeout => "connect-timeout",

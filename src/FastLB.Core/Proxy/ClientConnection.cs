@@ -1,4 +1,5 @@
 using FastLB.Core.Loop;
+using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Proxy;
 
@@ -6,7 +7,7 @@ namespace FastLB.Core.Proxy;
 /// A connection that a client opened, HTTP or TCP: what its loop and the queue call it by. There are as many of them as clients that
 /// are connected, most of them idle, so what only a request needs is not kept here.
 /// </summary>
-public abstract class ClientConnection : Peer
+public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
 {
     protected ClientConnection(ProxyLoop proxy) => Proxy = proxy;
 
@@ -21,11 +22,23 @@ public abstract class ClientConnection : Peer
 
     internal ClientConnection? PreviousOpen { get; set; }
 
-    internal ClientConnection? QueueNext { get; set; }
+    ClientConnection? IWaiting<ClientConnection>.WaitingBefore { get; set; }
 
-    internal ClientConnection? QueuePrevious { get; set; }
+    ClientConnection? IWaiting<ClientConnection>.WaitingBehind { get; set; }
 
-    internal bool IsQueued { get; set; }
+    bool IWaiting<ClientConnection>.IsWaiting
+    {
+        get => IsQueued;
+        set => IsQueued = value;
+    }
+
+    internal bool IsQueued { get; private set; }
+
+    /// <summary>Where what waits stands in the queue, from 0 to 7, the greatest first.</summary>
+    public virtual int Priority => QueueSettings.DefaultPriority;
+
+    /// <summary>Something more important took its place in a full queue.</summary>
+    internal abstract void OnDisplaced();
 
     /// <summary>A worker takes the request that waited; the connection is no longer in the queue.</summary>
     internal abstract void OnWorkerAvailable();

@@ -1,6 +1,7 @@
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
+using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Proxy;
 
@@ -215,6 +216,10 @@ public sealed partial class HttpConnection : ClientConnection
     }
 
     internal override void OnWorkerAvailable() => _exchange!.OnWorkerAvailable();
+
+    internal override void OnDisplaced() => _exchange!.OnDisplaced();
+
+    public override int Priority => _exchange?.Priority ?? QueueSettings.DefaultPriority;
 
     public override void OnSent(int result)
     {

@@ -101,6 +101,7 @@ internal sealed partial class HttpExchange
 
         if (head.StatusCode == 101)
         {
+            _upstream!.AnsweredStatus = 101;
             OpenTunnel(source, head, facts);
             return false;
         }
@@ -111,6 +112,7 @@ internal sealed partial class HttpExchange
             return true;
         }
 
+        _upstream!.AnsweredStatus = head.StatusCode;
         _upstreamPool!.NoteAnswer(head.StatusCode, Loop.NowNs - _sentNs);
         if (TryRetryStatus(head.StatusCode))
         {

@@ -299,7 +299,7 @@ internal sealed partial class HttpExchange
         {
             Retry(tried: worker);
         }
-        else if (worker.Generation > 0 && !_queuedForSuccessor && _pool!.Queue.TryEnqueue(_client!))
+        else if (worker.Generation > 0 && !_queuedForSuccessor && _pool!.TryWait(_client!))
         {
             _queuedForSuccessor = true;
             _phase = Phase.Queued;

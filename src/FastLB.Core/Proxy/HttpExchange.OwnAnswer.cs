@@ -52,15 +52,20 @@ internal sealed partial class HttpExchange
     private void SendOwnAnswer(ErrorResponse response)
     {
         var bytes = response.Bytes(_closeAfter, _method == RequestMethod.Head, _clientVersion);
-        if (Loop.Buffers.TryRent(bytes.Length) is not { } buffer)
+        Span<byte> lines = stackalloc byte[RateLimitLines.MaxBytes];
+        var extra = _exceeded is { } limit ? lines[..RateLimitLines.Write(limit, _verdict, lines)] : default;
+        if (Loop.Buffers.TryRent(bytes.Length + extra.Length) is not { } buffer)
         {
             _client!.Abort(Outcome.OutOfMemory);
             return;
         }
 
-        bytes.CopyTo(buffer.Memory.AsSpan(LoopBuffer.DataOffset));
+        var target = buffer.Memory.AsSpan(LoopBuffer.DataOffset);
+        bytes[..response.StatusLineLength].CopyTo(target);
+        extra.CopyTo(target[response.StatusLineLength..]);
+        bytes[response.StatusLineLength..].CopyTo(target[(response.StatusLineLength + extra.Length)..]);
         _proxy.Metrics.CountResponse(response.Status);
-        SendToClient(buffer, LoopBuffer.DataOffset, LoopBuffer.DataOffset + bytes.Length);
+        SendToClient(buffer, LoopBuffer.DataOffset, LoopBuffer.DataOffset + bytes.Length + extra.Length);
         buffer.Release();
     }
 

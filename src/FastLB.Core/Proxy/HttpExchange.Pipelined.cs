@@ -78,6 +78,7 @@ internal sealed partial class HttpExchange
         _method = request.Method;
         _clientVersion = HttpVersion.Http11;
         _affinity = request.Affinity;
+        _priority = (byte)pool.Pool.Settings.Queue.Priority;
         _pool = pool;
         _requestBody = new BodyRelay(default, sendsChunks: false);
         heads.Retain();

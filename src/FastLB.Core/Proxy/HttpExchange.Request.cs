@@ -38,9 +38,18 @@ internal sealed partial class HttpExchange
 
         _pool.Requests++;
         _pool.Budget.Deposit();
+        if (FirstExceeded(source, head, facts) is { } exceeded)
+        {
+            client.Received.Consume(head.Length);
+            _exceeded = exceeded;
+            Answer(ErrorResponses.RateLimited, Outcome.RateLimited, close: false);
+            return;
+        }
+
         _wantsUpgrade = IsUpgrade(source, head, facts.Connection);
         _pool.Refresh();
         _affinity = RequestRoute.AffinityOf(_pool, client.Address, source, head, facts);
+        _priority = RequestRoute.PriorityOf(_pool.Pool.Settings.Queue, source, head);
         refusal = WriteRequestHead(source, head, facts);
         if (refusal != Refusal.None)
         {
@@ -55,6 +64,23 @@ internal sealed partial class HttpExchange
         }
 
         ChooseWorker(preferred);
+    }
+
+    /// <summary>Takes the request out of each rate that it counts for. The first that has nothing left, or null when all have.</summary>
+    private RateLimit? FirstExceeded(ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts)
+    {
+        foreach (var limit in _pool!.Pool.Guards.RateLimits)
+        {
+            var settings = limit.Settings;
+            var key = RequestKey.HashOf(settings.Key, settings.KeyNameBytes, _client!.Address, source, head, facts, limit.Seed);
+            _verdict = limit.Limiter.TryTake(key, Loop.NowNs / 1000);
+            if (!_verdict.Allowed)
+            {
+                return limit;
+            }
+        }
+
+        return null;
     }
 
     /// <summary>
@@ -186,56 +212,89 @@ internal sealed partial class HttpExchange
         if (preferred is not null && _pool!.IsServing(preferred))
         {
             // It was this request's choice already, which must not be made a second time: a strategy that takes turns would pass it over.
-            Attempt(preferred, fresh: false);
+            Attempt(preferred, fresh: false, default);
             return;
         }
 
         ChooseWorker(tried: null, fresh: false);
     }
 
-    private void ChooseWorker(Worker? tried, bool fresh)
+    private void ChooseWorker(Worker? tried, bool fresh, bool hasWaited = false)
     {
         Invariant.That(_upstream is null, "a request is at one worker at a time");
-        if (_pool!.Pick(_affinity, tried) is { } chosen)
+        switch (_pool!.TryChoose(_affinity, tried, hasWaited, out var chosen, out var admission))
         {
-            Attempt(chosen, fresh);
-            return;
+            case Choosing.Chosen:
+                Attempt(chosen!, fresh, admission);
+                break;
+            case Choosing.Refused:
+                FallBackOrAnswer(ErrorResponses.BreakerOpen, Outcome.BreakerOpen);
+                break;
+            default:
+                WaitForWorker();
+                break;
         }
+    }
 
-        if (!_pool.Queue.TryEnqueue(_client!))
+    private void WaitForWorker()
+    {
+        if (!_pool!.TryWait(_client!))
         {
             FallBackOrAnswer(ErrorResponses.QueueFull, Outcome.QueueFull);
             return;
         }
 
+        var waitsSince = _phase == Phase.Queued;
         _phase = Phase.Queued;
-        Loop.Timers.Arm(_client!, Loop.NowMs + _pool.Timeouts.QueueMs);
+        if (!waitsSince)
+        {
+            Loop.Timers.Arm(_client!, Loop.NowMs + _pool.Timeouts.QueueMs);
+        }
+
         _client!.WatchClient();
     }
 
     internal void OnWorkerAvailable()
     {
         Invariant.That(_phase == Phase.Queued, "only a request that waits is served from the queue");
-        ChooseWorker(tried: null, fresh: true);
+        ChooseWorker(tried: null, fresh: !_pool!.Pool.Guards.IsGuarded, hasWaited: true);
+    }
+
+    /// <summary>Something more important took its place in the queue.</summary>
+    internal void OnDisplaced()
+    {
+        Invariant.That(_phase == Phase.Queued, "only a request that waits is displaced");
+        FallBackOrAnswer(ErrorResponses.QueueFull, Outcome.QueueFull);
     }
 
     // 5. A connection to it: one that waited in the pool, or a new one.
-    private void Attempt(UpstreamPool chosen, bool fresh)
+    private void Attempt(UpstreamPool chosen, bool fresh, in Admission admission)
     {
         _upstreamPool = chosen;
         _requestOnWire = false;
         _upstreamSendBroken = false;
-        Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
         if (!fresh && chosen.TryTakeIdle(this, careful: !IsIdempotent(_method)) is { } idle)
         {
+            Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
             _upstream = idle;
+            idle.Hold(admission);
             SendRequest();
+        }
+        else if (chosen.TryConnect(this) is { } connection)
+        {
+            Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
+            _phase = Phase.Connecting;
+            _upstream = connection;
+            connection.Hold(admission);
+            Loop.Timers.Arm(connection, Loop.NowMs + _pool!.Timeouts.ConnectMs);
         }
         else
         {
-            _phase = Phase.Connecting;
-            _upstream = chosen.Connect(this);
-            Loop.Timers.Arm(_upstream, Loop.NowMs + _pool!.Timeouts.ConnectMs);
+            // The last connection that the worker may have went to another loop.
+            _upstreamPool = null;
+            admission.GiveBack(chosen.Pool, chosen.Worker, AttemptResult.Abandoned, Loop);
+            WaitForWorker();
+            return;
         }
 
         _client!.WatchClient();

@@ -2,6 +2,7 @@ using FastLB.Core.Balancing;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
+using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Proxy;
 
@@ -42,6 +43,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     private bool _outcomePending;
     private long _beganNs;
     private Affinity _affinity;
+    private byte _priority;
     private LoopPool? _pool;
     private BodyRelay _requestBody;
     private LoopBuffer? _requestBuffer;
@@ -68,6 +70,8 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     private bool _lastChunkDue;
     private bool _closeAfter;
     private ErrorResponse? _dueAnswer;
+    private RateLimit? _exceeded;
+    private RateVerdict _verdict;
 
     // How far sends had come when their timers last looked: silence is when nothing moved from one look to the next, which takes
     // between one and two times the limit to find out, and not when a send takes long.
@@ -77,6 +81,9 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     internal HttpExchange(ProxyLoop proxy) => _proxy = proxy;
 
     public ClientConnection Client => _client!;
+
+    /// <summary>Where the request stands in its pool's queue, from 0 to 7, the greatest first.</summary>
+    internal int Priority => _priority;
 
     internal bool IsTunnel => _phase == Phase.Tunnel;
 
@@ -249,6 +256,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         _answerBringsMuch = false;
         _closeAfter = false;
         _dueAnswer = null;
+        _exceeded = null;
         _staleRetried = false;
         _retries = 0;
         _avoided = null;

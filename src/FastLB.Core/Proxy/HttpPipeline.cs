@@ -176,10 +176,13 @@ internal sealed partial class HttpPipeline
         }
     }
 
-    /// <summary>Whether there is any sense in reading on: a worker that is ready for it, and memory.</summary>
+    /// <summary>
+    /// Whether there is any sense in reading on: a worker that is ready for it, and memory. Where requests are admitted one by one, by breakers
+    /// and limits, they are also sent one by one.
+    /// </summary>
     private bool MayRunAhead(LoopPool pool, in Affinity affinity)
     {
-        if (pool.Pool.Settings.PipelineDepth < 2)
+        if (pool.Pool.Settings.PipelineDepth < 2 || pool.Pool.Guards is { IsGuarded: true } or { RateLimits.Length: > 0 })
         {
             return false;
         }

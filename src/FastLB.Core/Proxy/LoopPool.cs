@@ -5,6 +5,18 @@ using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Proxy;
 
+/// <summary>What came of looking for a worker.</summary>
+internal enum Choosing
+{
+    Chosen,
+
+    /// <summary>There is none, or none has a place; it may wait.</summary>
+    Wait,
+
+    /// <summary>A breaker is open; waiting would be of no use.</summary>
+    Refused,
+}
+
 /// <summary>
 /// One loop's part of a pool: its connections to each worker, its strategy, its retry budget, and the requests that wait for a
 /// worker. Looks at the pool's snapshot before each choice, so a worker that left is never chosen.
@@ -14,6 +26,12 @@ public sealed class LoopPool : OwnCacheLines
     /// <summary>Even the newest worker gets a request now and then, so that it is known to work.</summary>
     private const double MaxPassedOver = 0.95;
 
+    /// <summary>How many entries of the table are looked at for a session whose workers are out, per worker.</summary>
+    private const int StepsPerWorker = 16;
+
+    /// <summary>How often a place may be snatched away by another loop before the request waits.</summary>
+    private const int MaxAdmissions = 3;
+
     private readonly ProxyLoop _proxy;
     private Strategy _strategy;
     private readonly long[] _outcomes = new long[Outcomes.Count];
@@ -22,6 +40,8 @@ public sealed class LoopPool : OwnCacheLines
     private UpstreamPool?[] _bySlot = [];
     private Worker[] _candidates = [];
     private long _rampEndsMs = long.MinValue;
+    private readonly ServeWork _serveLater;
+    private int _servesLater;
 
     internal LoopPool(ProxyLoop proxy, Pool pool, StickyCookie? sticky)
     {
@@ -31,7 +51,9 @@ public sealed class LoopPool : OwnCacheLines
         _seen = new PoolSnapshot(WorkerSet.Empty, pool.Settings.Strategy, null);
         _strategy = _seen.Strategy.Create();
         Budget = new RetryBudget(proxy.Loop.NowMs);
-        Queue = new RequestQueue();
+        Queue = new WaitingLine<ClientConnection>(pool.Settings.Queue.Length);
+        _serveLater = new ServeWork(this);
+        pool.Guards.Waiters.Register(proxy.Loop.Index, ServeLater);
     }
 
     public Pool Pool { get; }
@@ -48,7 +70,7 @@ public sealed class LoopPool : OwnCacheLines
 
     public RetryBudget Budget { get; }
 
-    public RequestQueue Queue { get; }
+    public WaitingLine<ClientConnection> Queue { get; }
 
     /// <summary>How many workers take new requests, as of the last choice.</summary>
     internal int ReadyCount => _seen.Workers.Ready.Length;
@@ -99,10 +121,11 @@ public sealed class LoopPool : OwnCacheLines
             choice = _upstreams[_strategy.Pick(ChoiceAmong(ready, affinity, now))];
         }
 
-        return IsGood(choice, tried, now) ? choice : PickAmongTheRest(affinity, now, tried) ?? choice;
+        return IsGood(choice, tried, now) ? choice : PickAmongTheRest(affinity, now, tried) ?? (choice.MayTake(now) ? choice : null);
     }
 
-    private static bool IsGood(UpstreamPool upstream, Worker? tried, long now) => !upstream.IsOut(now) && !ReferenceEquals(upstream.Worker, tried);
+    private static bool IsGood(UpstreamPool upstream, Worker? tried, long now) =>
+        !upstream.IsOut(now) && !ReferenceEquals(upstream.Worker, tried) && upstream.MayTake(now);
 
     /// <summary>
     /// Whether a worker in its slow start is passed over this time: with a chance that falls from one to nothing while it grows into its share. It
@@ -120,7 +143,9 @@ public sealed class LoopPool : OwnCacheLines
     {
         var table = _seen.Table!;
         var position = table.PositionOf(session);
-        for (var step = 0; step < table.Size; step++)
+        // Each entry is some worker's with a chance of its share, so that after so many all have been asked but for bad luck; then the strategy has its say.
+        var steps = Math.Min(table.Size, StepsPerWorker * _seen.Workers.Ready.Length);
+        for (var step = 0; step < steps; step++)
         {
             var upstream = _upstreams[table.At(position)];
             if (IsGood(upstream, tried, now))
@@ -230,13 +255,142 @@ public sealed class LoopPool : OwnCacheLines
         return last - upstreams.Min(u => u.JoinedMs) > rampMs / 10 ? last + rampMs : long.MinValue;
     }
 
-    /// <summary>Sends waiting requests to workers, as long as there is a worker.</summary>
+    /// <summary>
+    /// A worker for a request, with the places that it takes there. What is chosen is sent to, or its admission given back.
+    /// </summary>
+    /// <param name="affinity">What speaks for one worker or another.</param>
+    /// <param name="tried">The worker that has failed this request already.</param>
+    /// <param name="hasWaited">Whether it comes from the queue; others go behind those that wait already.</param>
+    /// <param name="chosen">The worker; null unless the answer is <see cref="Choosing.Chosen"/>.</param>
+    /// <param name="admission">The places.</param>
+    internal Choosing TryChoose(in Affinity affinity, Worker? tried, bool hasWaited, out UpstreamPool? chosen, out Admission admission)
+    {
+        admission = default;
+        if (!Pool.Guards.IsGuarded)
+        {
+            chosen = Pick(affinity, tried);
+            return chosen is null ? Choosing.Wait : Choosing.Chosen;
+        }
+
+        Refresh();
+        chosen = null;
+        var now = _proxy.Loop.NowMs;
+        if (Pool.Guards.Breaker?.MayPass(now) == false || AllRefuse(now))
+        {
+            return Choosing.Refused;
+        }
+
+        if (!hasWaited && Queue.Length > 0)
+        {
+            return Choosing.Wait;
+        }
+
+        for (var attempt = 0; attempt < MaxAdmissions && Pick(affinity, tried) is { } candidate; attempt++)
+        {
+            if (Admission.TryTake(Pool, candidate.Worker, now, out admission))
+            {
+                chosen = candidate;
+                return Choosing.Chosen;
+            }
+
+            // Another loop has taken the last place in between.
+        }
+
+        return Choosing.Wait;
+    }
+
+    /// <summary>Lets a connection wait until there is a worker for it. False when too many wait already that are as important.</summary>
+    internal bool TryWait(ClientConnection connection)
+    {
+        if (!Queue.TryEnter(connection, out var displaced))
+        {
+            return false;
+        }
+
+        displaced?.OnDisplaced();
+        if (Pool.Guards.IsGuarded)
+        {
+            Pool.Guards.Waiters.SetWaiting(_proxy.Loop.Index, true);
+            if (HasPlace())
+            {
+                ServeLater();
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Sends waiting requests to workers, as long as there are places.</summary>
     public void ServeQueue()
     {
         Refresh();
-        while (_seen.Workers.Ready.Length > 0 && Queue.TryDequeue() is { } waiting)
+        for (var left = Queue.Length; left > 0 && Queue.Length > 0 && HasPlace(); left--)
         {
-            waiting.OnWorkerAvailable();
+            Queue.TryLeave()!.OnWorkerAvailable();
+        }
+
+        if (Pool.Guards.IsGuarded)
+        {
+            Pool.Guards.Waiters.SetWaiting(_proxy.Loop.Index, Queue.Length > 0);
+        }
+    }
+
+    /// <summary>Lets the queue be served in a later turn of the loop. Any thread.</summary>
+    private void ServeLater()
+    {
+        if (Interlocked.Exchange(ref _servesLater, 1) == 0)
+        {
+            _proxy.Loop.Post(_serveLater);
+        }
+    }
+
+    private bool HasPlace()
+    {
+        var ready = _seen.Workers.Ready.Length;
+        if (!Pool.Guards.IsGuarded || ready == 0)
+        {
+            return ready > 0;
+        }
+
+        var now = _proxy.Loop.NowMs;
+        if (Pool.Guards.RequestLimit is { } limit && limit.InUse >= limit.Limit)
+        {
+            return false;
+        }
+
+        for (var i = 0; i < ready; i++)
+        {
+            if (_upstreams[i].MayTake(now))
+            {
+                return true;
+            }
+        }
+
+        // Those that wait for a worker whose breaker has opened meanwhile are told so.
+        return AllRefuse(now);
+    }
+
+    /// <summary>Whether there are workers and the breaker of each of them is open.</summary>
+    private bool AllRefuse(long now)
+    {
+        var ready = _seen.Workers.Ready;
+        foreach (var worker in ready)
+        {
+            if (worker.Breaker?.MayPass(now) != false)
+            {
+                return false;
+            }
+        }
+
+        return ready.Length > 0;
+    }
+
+    private sealed class ServeWork(LoopPool pool) : PostedWork
+    {
+        public override void Run(EventLoop loop)
+        {
+            Volatile.Write(ref pool._servesLater, 0);
+            pool.ServeQueue();
         }
     }
 
@@ -265,7 +419,7 @@ public sealed class LoopPool : OwnCacheLines
         var ready = _seen.Workers.Ready;
         for (var i = 0; i < ready.Length; i++)
         {
-            if ((evenOut || !_upstreams[i].IsOut(now)) && !ReferenceEquals(ready[i], tried))
+            if ((evenOut || !_upstreams[i].IsOut(now)) && !ReferenceEquals(ready[i], tried) && _upstreams[i].MayTake(now))
             {
                 _candidates[count++] = ready[i];
             }

@@ -37,7 +37,7 @@ internal static class RequestKey
     private static ReadOnlySpan<byte> PathOf(ReadOnlySpan<byte> target) =>
         target.IndexOf((byte)'?') is var question and >= 0 ? target[..question] : target;
 
-    private static bool TryFindHeader(ReadOnlySpan<byte> source, MessageHead head, ReadOnlySpan<byte> name, out ReadOnlySpan<byte> value)
+    public static bool TryFindHeader(ReadOnlySpan<byte> source, MessageHead head, ReadOnlySpan<byte> name, out ReadOnlySpan<byte> value)
     {
         foreach (ref readonly var line in head.Headers)
         {

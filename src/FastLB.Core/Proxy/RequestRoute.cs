@@ -1,6 +1,7 @@
 using FastLB.Core.Balancing;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
+using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Proxy;
 
@@ -46,6 +47,12 @@ internal static class RequestRoute
             Zone = plan.UsesZone ? pool.Pool.Settings.Zones.ZoneOf(client) : -1,
         };
     }
+
+    /// <summary>The priority that the request names, if the pool listens to that; otherwise what the pool's requests have.</summary>
+    public static byte PriorityOf(QueueSettings queue, ReadOnlySpan<byte> source, MessageHead head) =>
+        queue.PriorityHeader is not null && RequestKey.TryFindHeader(source, head, queue.PriorityHeaderBytes, out var value) && value is [>= (byte)'0' and <= (byte)'7']
+            ? (byte)(value[0] - '0')
+            : (byte)queue.Priority;
 
     /// <summary>The slot that the pool's sticky cookie names; -1 without one that we signed.</summary>
     public static int StickySlotOf(LoopPool pool, ReadOnlySpan<byte> source, MessageHead head)

@@ -56,32 +56,54 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
         ChooseWorker();
     }
 
-    internal override void OnWorkerAvailable() => ChooseWorker();
+    internal override void OnWorkerAvailable() => ChooseWorker(hasWaited: true);
+
+    internal override void OnDisplaced() => End(Outcome.QueueFull, reset: true);
 
     // 2. A worker, or the queue.
-    private void ChooseWorker()
+    private void ChooseWorker(bool hasWaited = false)
     {
         Pool.Refresh();
-        if (Pool.Pick(RequestRoute.AffinityOf(Pool, Address), _tried) is { } chosen)
+        switch (Pool.TryChoose(RequestRoute.AffinityOf(Pool, Address), _tried, hasWaited, out var chosen, out var admission))
         {
-            Connect(chosen);
-            return;
+            case Choosing.Chosen:
+                Connect(chosen!, admission);
+                break;
+            case Choosing.Refused:
+                End(Outcome.BreakerOpen, reset: true);
+                break;
+            default:
+                WaitForWorker(hasWaited);
+                break;
         }
+    }
 
-        if (!Pool.Queue.TryEnqueue(this))
+    private void WaitForWorker(bool hasWaited)
+    {
+        if (!Pool.TryWait(this))
         {
             End(Outcome.QueueFull, reset: true);
-            return;
         }
-
-        Loop.Timers.Arm(this, Loop.NowMs + Pool.Timeouts.QueueMs);
+        else if (!hasWaited)
+        {
+            Loop.Timers.Arm(this, Loop.NowMs + Pool.Timeouts.QueueMs);
+        }
     }
 
     // 3. A connection to it.
-    private void Connect(UpstreamPool chosen)
+    private void Connect(UpstreamPool chosen, in Admission admission)
     {
+        if (chosen.TryConnect(this) is not { } connection)
+        {
+            // The last connection that the worker may have went to another loop.
+            admission.GiveBack(chosen.Pool, chosen.Worker, AttemptResult.Abandoned, Loop);
+            WaitForWorker(hasWaited: false);
+            return;
+        }
+
         _upstreamPool = chosen;
-        _upstream = chosen.Connect(this);
+        _upstream = connection;
+        connection.Hold(admission);
         Loop.Timers.Arm(_upstream, Loop.NowMs + Pool.Timeouts.ConnectMs);
         Loop.Timers.Arm(this, Loop.NowMs + _listener!.Settings.Timeouts.TunnelMs);
     }
@@ -95,6 +117,7 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
         }
 
         _upstreamPool!.NoteConnected();
+        _upstream!.AnsweredStatus = 200;
         Loop.Timers.Cancel(_upstream!);
 
         // 4. Bytes both ways.

@@ -10,6 +10,7 @@ namespace FastLB.Core.Proxy;
 public sealed class UpstreamConnection : Peer
 {
     private readonly ProxyLoop _proxy;
+    private Admission _admission;
 
     internal UpstreamConnection(ProxyLoop proxy) => _proxy = proxy;
 
@@ -33,6 +34,12 @@ public sealed class UpstreamConnection : Peer
 
     /// <summary>How long it may wait in the pool; learned from the worker's Keep-Alive header.</summary>
     public int IdleLimitMs { get; set; } = UpstreamPool.DefaultIdleMs;
+
+    /// <summary>The limit of connections that it counts against; null where there is none.</summary>
+    internal Resilience.AtomicLimit? HeldPlace { get; set; }
+
+    /// <summary>The status that the worker began to answer with, 0 before that. A tunnel that is open counts as 200.</summary>
+    internal int AnsweredStatus { get; set; }
 
     internal UpstreamConnection? NextIdle { get; set; }
 
@@ -65,6 +72,9 @@ public sealed class UpstreamConnection : Peer
         Owner = owner;
     }
 
+    /// <summary>The request that it was taken for holds these places until it is settled.</summary>
+    internal void Hold(in Admission admission) => _admission = admission;
+
     internal void Owe(int count)
     {
         for (var i = 0; i < count; i++)
@@ -82,6 +92,16 @@ public sealed class UpstreamConnection : Peer
         Invariant.That(Owed > 0, "a request ends once");
         Owed--;
         Home!.Worker.End(_proxy.Loop.Index, failed);
+        if (failed)
+        {
+            Home.Worker.NoteFailure(_proxy.Loop.Index, _proxy.Loop.NowMs);
+        }
+
+        var verdict = failed || AnsweredStatus >= 500 ? AttemptResult.Failed : AnsweredStatus > 0 ? AttemptResult.Succeeded : AttemptResult.Abandoned;
+        AnsweredStatus = 0;
+        var admission = _admission;
+        _admission = default;
+        admission.GiveBack(Home.Pool, Home.Worker, verdict, _proxy.Loop);
         Home.Pool.Pool.InFlight.End(_proxy.Loop.Index);
     }
 
@@ -136,6 +156,13 @@ public sealed class UpstreamConnection : Peer
     public override void OnClosed()
     {
         Invariant.That(Owed == 0, "a connection closes after the requests on it have ended");
+        if (HeldPlace is { } place)
+        {
+            HeldPlace = null;
+            place.Exit();
+            Home!.Pool.Pool.Guards.Waiters.WakeAll();
+        }
+
         Home = null;
         Owner = null;
         _proxy.Recycle(this);

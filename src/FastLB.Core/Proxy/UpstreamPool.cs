@@ -24,6 +24,7 @@ public sealed class UpstreamPool : OwnCacheLines
     private int _failuresInARow;
     private long _outUntilMs;
     private long _pipelineRestUntilMs;
+    private readonly bool _isGuarded;
     private bool _retired;
 
     internal UpstreamPool(LoopPool pool, ProxyLoop proxy, Worker worker)
@@ -32,6 +33,7 @@ public sealed class UpstreamPool : OwnCacheLines
         JoinedMs = proxy.Loop.NowMs;
         _proxy = proxy;
         Worker = worker;
+        _isGuarded = pool.Pool.Guards.IsGuarded;
     }
 
     public LoopPool Pool { get; }
@@ -43,6 +45,12 @@ public sealed class UpstreamPool : OwnCacheLines
 
     /// <summary>True while a failed connect keeps the worker out of rotation.</summary>
     public bool IsOut(long nowMs) => nowMs < _outUntilMs;
+
+    /// <summary>Whether breaker and limits let the worker take one more request. What is seen here may be taken by another loop before it is used.</summary>
+    internal bool MayTake(long nowMs) => !_isGuarded
+        || (Worker.Breaker?.MayPass(nowMs) != false
+            && (Worker.RequestLimit is not { } requests || requests.InUse < requests.Limit)
+            && (Worker.ConnectionLimit is not { } connections || _newestIdle is not null || connections.InUse < connections.Limit));
 
     /// <summary>
     /// An idle connection for <paramref name="owner"/>, or null when none waits. With <paramref name="careful"/>, for a request that
@@ -81,10 +89,17 @@ public sealed class UpstreamPool : OwnCacheLines
         ? DefaultIdleMs
         : (int)Math.Min(DefaultIdleMs, (facts.KeepAliveTimeoutSeconds * 1000L) - 1000);
 
-    /// <summary>Opens a connection for <paramref name="owner"/>, which is told how that ended.</summary>
-    internal UpstreamConnection Connect(IUpstreamOwner owner)
+    /// <summary>Opens a connection for <paramref name="owner"/>, which is told how that ended. Null when the worker has as many as it may.</summary>
+    internal UpstreamConnection? TryConnect(IUpstreamOwner owner)
     {
+        var limit = Worker.ConnectionLimit;
+        if (limit?.TryEnter() == false)
+        {
+            return null;
+        }
+
         var connection = _proxy.RentUpstream();
+        connection.HeldPlace = limit;
         connection.Begin(this, owner);
         _proxy.Metrics.UpstreamConnects++;
         _proxy.Metrics.UpstreamOpen++;
@@ -98,7 +113,7 @@ public sealed class UpstreamPool : OwnCacheLines
         Invariant.That(!connection.IsIdle && connection.IsOpen && !connection.IsSending, "only a quiet connection is given back");
         Invariant.That(connection.Owed == 0, "a connection that owes answers is not given back");
         connection.Forsake();
-        if (_retired || _idleCount >= MaxIdle)
+        if (_retired || _idleCount >= MaxIdle || (Worker.ConnectionLimit is not null && Pool.Pool.Guards.Waiters.AnyBesides(_proxy.Loop.Index)))
         {
             _proxy.Loop.Close(connection);
             return;
@@ -118,6 +133,11 @@ public sealed class UpstreamPool : OwnCacheLines
         if (!connection.IsReceiving)
         {
             _proxy.Loop.Receive(connection);
+        }
+
+        if (Worker.ConnectionLimit is not null)
+        {
+            Pool.Pool.Guards.Waiters.WakeAll();
         }
     }
 
@@ -139,7 +159,7 @@ public sealed class UpstreamPool : OwnCacheLines
     internal void RestFromPipelining() => _pipelineRestUntilMs = _proxy.Loop.NowMs + PipelineRestMs;
 
     /// <summary>An answer began, so long after its request was sent.</summary>
-    internal void NoteAnswer(int status, long nanoseconds) => Worker.NoteAnswer(_proxy.Loop.Index, nanoseconds, status >= 500);
+    internal void NoteAnswer(int status, long nanoseconds) => Worker.NoteAnswer(_proxy.Loop.Index, _proxy.Loop.NowMs, nanoseconds, status >= 500);
 
     internal void NoteConnectFailure()
     {

@@ -58,16 +58,19 @@ public sealed record LoadLimits
 /// <summary>How requests wait for a worker (<c>queue:</c>); for how long is the timeout <c>queue</c>.</summary>
 public sealed record QueueSettings
 {
+    /// <summary>The priority of what names none.</summary>
+    public const int DefaultPriority = 3;
+
     public static QueueSettings Default { get; } = new();
 
     /// <summary>How many may wait per loop, from 0.</summary>
     public int Length { get; init; } = 1_024;
 
-    /// <summary>The header that names a request's priority, from 0 to 7; null: all are equal. The least number waits longest.</summary>
+    /// <summary>The header that names a request's priority, from 0 to 7, of which the greatest is served first; null: all are equal.</summary>
     public string? PriorityHeader { get; init; }
 
     /// <summary>The priority of a request that names none.</summary>
-    public int Priority { get; init; } = 3;
+    public int Priority { get; init; } = DefaultPriority;
 
     internal byte[] PriorityHeaderBytes => field ??= System.Text.Encoding.ASCII.GetBytes(PriorityHeader ?? "");
 }

@@ -19,7 +19,9 @@ internal sealed class AdminApi : IAsyncDisposable
           /metrics   the same counters for Prometheus
         Changes that last until the next start:
           PUT /pools/POOL/strategy                the name of a strategy, or {"name": "consistent-hash", "key": "header:X-User"}
+          PUT /pools/POOL/breaker                 open, closed or auto
           PUT /pools/POOL/workers/SLOT/weight     a number from 1 to 1000
+          PUT /pools/POOL/workers/SLOT/breaker    open, closed or auto
 
         """;
 

@@ -140,6 +140,15 @@ internal static class MetricsText
             }
         }
 
+        RenderPool(text, pools, "fastlb_pool_waiting", "gauge", "Requests that wait for a worker of a pool.", p => p.Waiting);
+        RenderPool(text, pools, "fastlb_pool_in_flight", "gauge", "Requests and tunnels at a pool's workers that have not ended.", p => p.InFlight);
+        RenderPool(text, pools, "fastlb_pool_in_flight_limit", "gauge", "The most that may be at a pool's workers.", p => p.InFlightLimit);
+        RenderPool(text, pools, "fastlb_pool_fallbacks_total", "counter", "Requests that somebody else answered because a pool could not.", p => p.Fallbacks);
+        RenderPool(text, pools, "fastlb_pool_panicking", "gauge", "1 while so many workers of a pool are unfit that all are used.", p => p.Panicking ? 1 : 0);
+        RenderPool(text, pools, "fastlb_pool_breaker_open", "gauge", "1 while a pool's own breaker lets nothing through.", p => IsOpen(p.Breaker));
+        RenderPool(text, pools, "fastlb_pool_capacity_requests_per_second", "gauge", "What a pool could serve, estimated from the times of its answers.", p => p.Capacity?.MostPerSecond);
+        RenderPool(text, pools, "fastlb_pool_use_ratio", "gauge", "The share of that which is used.", p => p.Capacity?.Use);
+
         text.Begin("fastlb_pool_workers", "gauge", "Workers of a pool by state.");
         foreach (var pool in pools)
         {
@@ -149,6 +158,27 @@ internal static class MetricsText
             }
         }
     }
+
+    /// <summary>A value of each pool that has one.</summary>
+    private static void RenderPool(Exposition text, IReadOnlyList<PoolStatus> pools, string name, string type, string help, Func<PoolStatus, double?> value)
+    {
+        if (pools.All(p => value(p) is null))
+        {
+            return;
+        }
+
+        text.Begin(name, type, help);
+        foreach (var pool in pools)
+        {
+            if (value(pool) is { } known)
+            {
+                text.Sample(known, ("pool", pool.Name));
+            }
+        }
+    }
+
+    /// <summary>1 or 0; null without a breaker.</summary>
+    private static double? IsOpen(string? breaker) => breaker is null ? null : breaker is "open" or "forced-open" ? 1 : 0;
 
     private static void RenderWorkers(Exposition text, IReadOnlyList<PoolStatus> pools)
     {
@@ -172,6 +202,8 @@ internal static class MetricsText
             "counter",
             "Of those, the ones that the worker failed.",
             w => w.Failures);
+        Render("fastlb_worker_weight", "gauge", "A worker's share beside the others'.", w => w.Weight);
+        Render("fastlb_worker_breaker_open", "gauge", "1 while a worker's breaker lets nothing through; 0 without one.", w => (long)(IsOpen(w.Breaker) ?? 0));
         Render("fastlb_worker_generation", "gauge", "How many processes the slot has had.", w => w.Generation);
         Render(
             "fastlb_worker_restarts_total",

@@ -20,8 +20,13 @@ internal static class OperatorRoutes
     public static void Map(WebApplication application, Operator changes)
     {
         Map(application, "/pools/{pool}/strategy", (values, body) => UseStrategy(changes, values, body));
+        Map(application, "/pools/{pool}/breaker", (values, body) => changes.ForceBreaker((string)values["pool"]!, null, body.Trim()));
         Map(application, "/pools/{pool}/workers/{slot:int}/weight", (values, body) => SetWeight(changes, values, body));
+        Map(application, "/pools/{pool}/workers/{slot:int}/breaker", (values, body) => changes.ForceBreaker((string)values["pool"]!, Slot(values), body.Trim()));
     }
+
+    private static int? Slot(RouteValueDictionary values) =>
+        values["slot"] is string slot ? int.Parse(slot, CultureInfo.InvariantCulture) : null;
 
     private static void Map(WebApplication application, string pattern, Func<RouteValueDictionary, string, OperatorAnswer> change) =>
         application.MapMethods(pattern, [HttpMethods.Put], (RequestDelegate)(async context =>
@@ -78,6 +83,6 @@ internal static class OperatorRoutes
 
     private static OperatorAnswer SetWeight(Operator changes, RouteValueDictionary values, string body) =>
         int.TryParse(body.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var weight)
-            ? changes.SetWeight((string)values["pool"]!, int.Parse((string)values["slot"]!, CultureInfo.InvariantCulture), weight)
+            ? changes.SetWeight((string)values["pool"]!, Slot(values)!.Value, weight)
             : new OperatorAnswer(OperatorResult.Wrong, $"'{body.Trim()}' is not a weight; write a whole number");
 }

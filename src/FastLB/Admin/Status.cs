@@ -18,7 +18,11 @@ public sealed record ServerStatus(
     IReadOnlyList<LoopStatus> Loops,
     IReadOnlyList<ListenerStatus> Listeners,
     IReadOnlyList<PoolStatus> Pools,
-    TotalsStatus Totals);
+    TotalsStatus Totals)
+{
+    /// <summary>What happened to pools and workers of late, oldest first.</summary>
+    public IReadOnlyList<Health.PoolEvent> Events { get; init; } = [];
+}
 
 /// <param name="Cpu">The core that the loop's thread is pinned to; null when it is not.</param>
 /// <param name="Connections">Client connections that are open.</param>
@@ -42,7 +46,7 @@ public sealed record LoopStatus(
 /// <param name="Acceleration">What moves the bytes of a TCP listener's connections, and why; null for HTTP.</param>
 public sealed record ListenerStatus(string Bind, string Protocol, long? Connections, string? Acceleration = null);
 
-/// <param name="Strategy">As in the configuration: <c>two-choices</c> or <c>round-robin</c>.</param>
+/// <param name="Strategy">As in the configuration, with what it goes by.</param>
 /// <param name="Sticky">The cookie's name; null without sticky sessions.</param>
 /// <param name="Errors">How often each cause ended a request, by the cause's name in kebab-case.</param>
 public sealed record PoolStatus(
@@ -51,7 +55,39 @@ public sealed record PoolStatus(
     string? Sticky,
     long Requests,
     IReadOnlyDictionary<string, long> Errors,
-    IReadOnlyList<WorkerStatus> Workers);
+    IReadOnlyList<WorkerStatus> Workers)
+{
+    /// <summary>Why the strategy does what it does at present; null when there is nothing to explain.</summary>
+    public string? StrategyReason { get; init; }
+
+    /// <summary>Requests that wait for a worker.</summary>
+    public long Waiting { get; init; }
+
+    /// <summary>Requests and tunnels at the workers.</summary>
+    public long InFlight { get; init; }
+
+    /// <summary>The most that may be there; null without a limit. An adaptive one moves.</summary>
+    public int? InFlightLimit { get; init; }
+
+    /// <summary>Requests that somebody else answered, because the pool could not.</summary>
+    public long Fallbacks { get; init; }
+
+    /// <summary>The pool's own breaker; null without one.</summary>
+    public string? Breaker { get; init; }
+
+    /// <summary>True when so many workers are unfit that all are used all the same.</summary>
+    public bool Panicking { get; init; }
+
+    public CapacityStatus? Capacity { get; init; }
+}
+
+/// <summary>What the pool could do, as far as its answer times tell (<see cref="Core.Resilience.PoolCapacity"/> has the model); a hint, not a promise.</summary>
+/// <param name="RequestsPerSecond">Served at present.</param>
+/// <param name="MostPerSecond">What could be served; null while that is not known.</param>
+/// <param name="Use">The share of it that is used, from 0 to 1.</param>
+/// <param name="HeadroomPerSecond">What could come on top; null while that is not known.</param>
+/// <param name="FullInSeconds">When all is used if it goes on as in the last minutes; null: not within a day.</param>
+public sealed record CapacityStatus(double RequestsPerSecond, double? MostPerSecond, double Use, double? HeadroomPerSecond, double? FullInSeconds);
 
 /// <param name="Name"><c>pool/slot</c>.</param>
 /// <param name="Generation">From 1; 0 for a worker that FastLB only reaches.</param>
@@ -77,6 +113,24 @@ public sealed record WorkerStatus(
     DateTimeOffset? StartedAt)
 {
     public const string Ready = "ready";
+
+    /// <summary>In rotation no more, because health checks or its answers speak against it; <see cref="Why"/> says which.</summary>
+    public const string Unfit = "unfit";
+
+    /// <summary>Its share beside the others'.</summary>
+    public int Weight { get; init; } = 1;
+
+    /// <summary>The name of its zone, or null.</summary>
+    public string? Zone { get; init; }
+
+    /// <summary>Its breaker's state; null without one.</summary>
+    public string? Breaker { get; init; }
+
+    /// <summary>Why it gets no requests; null when it gets some.</summary>
+    public string? Why { get; init; }
+
+    /// <summary>The mean time until its answers began, since it exists; null before the first.</summary>
+    public double? MeanAnswerSeconds { get; init; }
 }
 
 /// <summary>Counters of the whole server since its start.</summary>

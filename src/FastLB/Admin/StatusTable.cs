@@ -34,8 +34,9 @@ internal static class StatusTable
             text.AppendLine();
             text.Append(
                 CultureInfo.InvariantCulture,
-                $"pool {pool.Name}: {pool.Strategy}, {(pool.Sticky is null ? "not sticky" : $"sticky by cookie {pool.Sticky}")}, {Count(pool.Requests)} requests");
+                $"pool {pool.Name}: {pool.Strategy}, {(pool.Sticky is null ? "not sticky" : $"sticky by {pool.Sticky}")}, {Count(pool.Requests)} requests");
             text.AppendLine();
+            AppendPoolState(text, pool);
             AppendCounts(text, "errors", pool.Errors);
             AppendTable(
                 text,
@@ -43,7 +44,7 @@ internal static class StatusTable
                 [.. pool.Workers.Select(w => new[]
                 {
                     w.Name,
-                    w.State,
+                    w.Breaker is null or "closed" ? w.State : $"{w.State}, breaker {w.Breaker}",
                     w.Generation == 0 ? "-" : Count(w.Generation),
                     w.Pid?.ToString(CultureInfo.InvariantCulture) ?? "-",
                     w.Endpoint ?? "-",
@@ -71,6 +72,43 @@ internal static class StatusTable
                 Count(l.AcceptPauses),
             })]);
         return text.ToString();
+    }
+
+    /// <summary>What is not as usual: reasons, waiting requests, open breakers, and how much is used.</summary>
+    private static void AppendPoolState(StringBuilder text, PoolStatus pool)
+    {
+        if (pool.StrategyReason is { } reason)
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"  {reason}");
+        }
+
+        if (pool.Capacity is { MostPerSecond: { } most } capacity)
+        {
+            var full = capacity.FullInSeconds is { } seconds ? $", full in {Uptime(seconds)} if it goes on like this" : "";
+            text.AppendLine(CultureInfo.InvariantCulture, $"  {capacity.RequestsPerSecond:F0} of about {most:F0} requests/s ({capacity.Use:P0}){full}");
+        }
+
+        if (pool.Waiting > 0 || pool.InFlightLimit is not null)
+        {
+            text.AppendLine(
+                CultureInfo.InvariantCulture,
+                $"  {Count(pool.InFlight)} in flight{(pool.InFlightLimit is { } limit ? $" of at most {Count(limit)}" : "")}, {Count(pool.Waiting)} waiting");
+        }
+
+        if (pool.Breaker is not (null or "closed"))
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"  the pool's breaker is {pool.Breaker}");
+        }
+
+        if (pool.Panicking)
+        {
+            text.AppendLine("  so many workers are unfit that all are used");
+        }
+
+        foreach (var worker in pool.Workers.Where(w => w.Why is not null))
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"  {worker.Name} is {worker.Why}");
+        }
     }
 
     private static void AppendLatency(StringBuilder text, LatencyStatus latency)

@@ -94,6 +94,7 @@ internal sealed class CrossChecks(
     /// <summary>A pool that stands in for itself, by whatever detour, would never answer.</summary>
     private void FallbacksEnd()
     {
+        var told = new HashSet<string>();
         foreach (var pool in pools.Where(p => p.FallbackPool is not null))
         {
             var way = new List<string> { pool.Name.Text };
@@ -102,6 +103,12 @@ internal sealed class CrossChecks(
                 way.Add(next.Text);
                 if (next.Text == pool.Name.Text)
                 {
+                    if (way.Any(told.Contains))
+                    {
+                        break;
+                    }
+
+                    told.UnionWith(way);
                     mistakes.Error(pool.FallbackPool!, $"fallback: {string.Join(" -> ", way)} is a circle; the last one has to answer by itself");
                     break;
                 }

@@ -29,7 +29,7 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
     public const int MinSecretLength = 16;
     public const string DefaultCookie = "FASTLB";
 
-    private static readonly string[] Keys = ["strategy", "slowStart", "sticky", "pipelineDepth", "tcp", "timeouts", "health", "panic", "retries", "fallback", "limits", "queue", "rateLimits", "run", "workers"];
+    private static readonly string[] Keys = ["strategy", "slowStart", "sticky", "pipelineDepth", "tcp", "timeouts", "health", "outliers", "panic", "breaker", "poolBreaker", "retries", "fallback", "limits", "queue", "rateLimits", "run", "workers"];
     private static readonly string[] TcpKeys = ["acceleration"];
     private static readonly string[] StickyKeys = ["by", "cookie", "secret", "strip"];
     private static readonly string[] WorkerKeys = ["address", "weight", "zone"];
@@ -85,6 +85,9 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
                 mistakes),
             Health = HealthReader.Read(pool, mistakes),
             PanicShare = pool.Share("panic") ?? 0.5,
+            Outliers = BreakerReader.ReadOutliers(pool, mistakes),
+            Breaker = BreakerReader.ReadBreaker(pool, "breaker", mistakes),
+            PoolBreaker = BreakerReader.ReadBreaker(pool, "poolBreaker", mistakes),
             Retries = protection.ReadRetries(pool),
             Fallback = fallback,
             Limits = protection.ReadLimits(pool),

@@ -32,8 +32,8 @@ internal static class StrategyReader
         (plan, wrong, problem) = (StrategyPlan.Default, "name", "");
         if (Strategies.Find(name) is not { } strategy)
         {
-            var hint = NearestWord.Of(name, Strategies.Names) is { } nearest ? $"; did you mean '{nearest}'?" : "";
-            problem = $"expected {string.Join(", ", Strategies.Names.SkipLast(1))} or {Strategies.Names[^1]}, found '{name}'{hint}";
+            var hint = NearestWord.Of(name, Strategies.Names) is { } nearest ? $"did you mean '{nearest}'?" : $"there are {string.Join(", ", Strategies.Names)}";
+            problem = $"there is no strategy '{name}'; {hint}";
             return false;
         }
 

@@ -69,12 +69,12 @@ internal static class ZonesReader
     private static bool TryParse(string text, out IPNetwork network, out string problem)
     {
         problem = "";
-        if (IPNetwork.TryParse(text, out network))
+        var slash = text.IndexOf('/', StringComparison.Ordinal);
+        if (IPNetwork.TryParse(text, out network) && slash > 0 && IPAddress.TryParse(text[..slash], out var start) && start.Equals(network.BaseAddress))
         {
             return true;
         }
 
-        var slash = text.IndexOf('/', StringComparison.Ordinal);
         if (IPAddress.TryParse(slash < 0 ? text : text[..slash], out var address) && slash < 0)
         {
             network = new IPNetwork(address, address.GetAddressBytes().Length * 8);

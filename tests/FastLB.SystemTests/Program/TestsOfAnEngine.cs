@@ -44,3 +44,7 @@ public sealed class MalformedInputOnAutoTests(DemoFleetOnAuto demo) : MalformedI
 public sealed class PipelinedClientOnEpollTests() : PipelinedClientTests("epoll");
 
 public sealed class PipelinedClientOnAutoTests() : PipelinedClientTests("auto");
+
+public sealed class ProtectionOnEpollTests() : ProtectionTests("epoll");
+
+public sealed class ProtectionOnAutoTests() : ProtectionTests("auto");

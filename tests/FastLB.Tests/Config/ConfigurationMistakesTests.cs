@@ -139,9 +139,7 @@ public class ConfigurationMistakesTests
     [InlineData("    strategy: two-choices", "    strategi: two-choices",
         "fastlb.yaml:27:5: unknown key 'strategi' in pool 'app'; did you mean 'strategy'?")]
     [InlineData("    strategy: two-choices", "    strategy: two_choices",
-        "fastlb.yaml:27:15: strategy: expected two-choices or round-robin, found 'two_choices'; did you mean 'two-choices'?")]
-    [InlineData("    strategy: two-choices", "    strategy: random",
-        "fastlb.yaml:27:15: strategy: expected two-choices or round-robin, found 'random'")]
+        "fastlb.yaml:27:15: strategy: there is no strategy 'two_choices'; did you mean 'two-choices'?")]
     [InlineData("    strategy: two-choices", "    pipelineDepth: 65",
         "fastlb.yaml:27:20: pipelineDepth: expected a number from 1 to 64, found '65'")]
     [InlineData("    strategy: two-choices", "    tcp: { acceleration: sokmap }",

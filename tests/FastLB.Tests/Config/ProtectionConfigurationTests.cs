@@ -18,6 +18,9 @@ public sealed class ProtectionConfigurationTests
             sticky: { by: client-address }
             health: { path: /healthz, host: app.test, status: 200-204, body: fine, interval: 1s, timeout: 500ms, rise: 3, fall: 4 }
             panic: 30%
+            outliers: { failures: 7, maxEjected: 40%, ejection: 10s, latencyFactor: off }
+            breaker: { failures: 3, failureRate: 40%, slowAfter: 500ms, open: 2s, probes: 2 }
+            poolBreaker: true
             retries: { attempts: 3, on: [closed, timeout, 503], budget: 10%, backoff: 50ms, maxBackoff: 2s }
             fallback: { pool: spare }
             limits: { workerRequests: 10, workerConnections: 20, requests: 30 }
@@ -51,6 +54,9 @@ public sealed class ProtectionConfigurationTests
         Assert.Equal(0.3, app.PanicShare, 6);
         Assert.Equal(
             new RetrySettings { Attempts = 3, On = RetryOn.Closed | RetryOn.Timeout | RetryOn.Status503, BudgetShare = 0.1, BackoffMs = 50, MaxBackoffMs = 2000 }, app.Retries);
+        Assert.Equal((7, 0.4, 10_000, 0), (app.Outliers!.ConsecutiveFailures, app.Outliers.MaxEjectedShare, app.Outliers.EjectionMs, app.Outliers.LatencyFactor));
+        Assert.Equal((3, 2_000, 2, 0.4, 500), (app.Breaker!.Circuit.FailuresToOpen, app.Breaker.Circuit.OpenMs, app.Breaker.Circuit.Probes, app.Breaker.Window.FailureShare, app.Breaker.SlowAfterMs));
+        Assert.Equal(new BreakerPlan(new BreakerSettings()), app.PoolBreaker);
         Assert.Equal("spare", app.Fallback!.PoolName);
         Assert.Equal(new LoadLimits { WorkerRequests = 10, WorkerConnections = 20, Requests = 30 }, app.Limits);
         Assert.Equal(new QueueSettings { Length = 100, PriorityHeader = "X-Priority", Priority = 5 }, app.Queue);
@@ -61,32 +67,38 @@ public sealed class ProtectionConfigurationTests
     }
 
     [Theory]
-    [InlineData("name: consistent-hash", "name: constent-hash", "fastlb.yaml:5:23: strategy: expected ", "found 'constent-hash'; did you mean 'consistent-hash'?")]
+    [InlineData("name: consistent-hash", "name: constent-hash", "fastlb.yaml:5:23: strategy: there is no strategy 'constent-hash'; did you mean 'consistent-hash'?", "")]
+    [InlineData("name: consistent-hash", "name: best", "fastlb.yaml:5:23: strategy: there is no strategy 'best'; there are two-choices, round-robin, ", "auto")]
     [InlineData("key: header:X-User", "key: headr:X-User", "fastlb.yaml:5:45: key: 'headr:X-User' is nothing that a request has; write client-address, path, header:NAME, cookie:NAME or query:NAME; did you mean 'header:'?", "")]
     [InlineData("key: header:X-User", "key: \"header:X User\"", "fastlb.yaml:5:45: key: 'X User' is not the name of a header", "")]
-    [InlineData("loadBound: 1.5", "loadBound: 0.5", "fastlb.yaml:5:70: loadBound: 0.5 is out of range; write a number from 1 to 100", "")]
-    [InlineData("{ name: consistent-hash, key: header:X-User, loadBound: 1.5 }", "{ name: round-robin, key: path }", "fastlb.yaml:5:39: key: the strategy round-robin goes by no key; consistent-hash does", "")]
+    [InlineData("loadBound: 1.5", "loadBound: 0.5", "fastlb.yaml:5:71: loadBound: 0.5 is out of range; write a number from 1 to 100", "")]
+    [InlineData("{ name: consistent-hash, key: header:X-User, loadBound: 1.5 }", "{ name: round-robin, key: path }", "fastlb.yaml:5:41: key: the strategy round-robin goes by no key; consistent-hash does", "")]
     [InlineData("10.1.0.0/16", "10.1.0.1/16", "fastlb.yaml:1:15: eu: '10.1.0.1/16' has bits behind its prefix; write 10.1.0.0/16", "")]
     [InlineData("192.0.2.7", "10.1.0.0/16", "fastlb.yaml:1:51: us: 10.1.0.0/16 stands in line 1 already", "")]
-    [InlineData("zone: us", "zone: uk", "fastlb.yaml:17:84: there is no zone 'uk'; did you mean 'eu'?", "")]
+    [InlineData("zone: us", "zone: uk", "fastlb.yaml:20:87: there is no zone 'uk'; did you mean 'us'?", "")]
     [InlineData("by: client-address", "by: path", "fastlb.yaml:7:19: by: sessions go by cookie, client-address, header:NAME", "not by path")]
     [InlineData("by: client-address", "by: client-address, secret: 0123456789abcdef", "fastlb.yaml:7:35: 'secret' has no meaning in sticky of pool 'app'", "")]
-    [InlineData("status: 200-204", "status: 204-200", "fastlb.yaml:8:57: status: '204-200' is not a status or a range like 200-299, from 100 to 599", "")]
-    [InlineData("path: /healthz, host", "host", "fastlb.yaml:8:15: 'host' has no meaning in health of pool 'app' without a 'path' to ask for", "")]
+    [InlineData("status: 200-204", "status: 204-200", "fastlb.yaml:8:55: status: '204-200' is not a status or a range like 200-299, from 100 to 599", "")]
+    [InlineData("path: /healthz, host: app.test, status: 200-204, body: fine", "host: app.test", "fastlb.yaml:8:15: 'host' has no meaning in health of pool 'app' without a 'path' to ask for", "")]
     [InlineData("panic: 30%", "panic: 130%", "fastlb.yaml:9:12: panic: '130%' is not possible; write a share from 0% to 100%", "")]
     [InlineData("panic: 30%", "panic: 30", "fastlb.yaml:9:12: panic: '30' is not a share", "")]
-    [InlineData("budget: 10%", "budget: -1%", "fastlb.yaml:10:62: budget: '-1%' is not possible", "")]
-    [InlineData("timeout, 503", "timeout, 500", "fastlb.yaml:10:48: on: expected closed, timeout, 502, 503, 504, found '500'", "")]
-    [InlineData("maxBackoff: 2s", "maxBackoff: 20ms", "fastlb.yaml:10:82: maxBackoff: it is shorter than backoff (50 ms)", "")]
-    [InlineData("pool: spare }", "pool: spair }", "fastlb.yaml:11:23: there is no pool 'spair'; did you mean 'spare'?", "")]
-    [InlineData("{ pool: spare }", "{ pool: spare, text: sorry }", "fastlb.yaml:11:15: fallback of pool 'app' has 'pool' and 'text'; one of them answers, so write one", "")]
-    [InlineData("{ text: closed for today, status: 200, contentType: text/html }", "{ pool: app }", "fastlb.yaml:11:23: fallback: app -> spare -> app is a circle", "")]
-    [InlineData("{ text: closed for today, status: 200, contentType: text/html }", "{ file: no-such-file.html }", "fastlb.yaml:19:23: file: ", "cannot be read")]
-    [InlineData("workerRequests: 10", "workerRequests: -1", "fastlb.yaml:12:31: workerRequests: ", "")]
-    [InlineData("priority: 5", "priority: 8", "fastlb.yaml:13:64: priority: ", "")]
-    [InlineData("rate: 90/m", "rate: 90", "fastlb.yaml:15:34: rate: '90' is not a rate; write a rate like 100/s, 30/m or 5/h", "")]
-    [InlineData("rate: 90/m", "rate: 0/m", "fastlb.yaml:15:34: rate: 0 is out of range", "")]
-    [InlineData("key: everyone", "key: nobody", "fastlb.yaml:16:16: key: 'nobody' is nothing that a request has", "")]
+    [InlineData("failureRate: 40%", "failureRate: 140%", "fastlb.yaml:11:42: failureRate: '140%' is not possible; write a share from 1% to 100%", "")]
+    [InlineData("slowAfter: 500ms", "slowRate: 50%", "fastlb.yaml:11:47: slowRate: 'slowAfter' is missing beside it", "")]
+    [InlineData("probes: 2", "maxOpen: 1s", "fastlb.yaml:11:75: maxOpen: it is shorter than open (2000 ms)", "")]
+    [InlineData("maxEjected: 40%", "maxEjected: 101%", "fastlb.yaml:10:42: maxEjected: '101%' is not possible", "")]
+    [InlineData("poolBreaker: true", "poolBreaker: yes", "fastlb.yaml:12:18: poolBreaker: expected true or keys (failures, ", "")]
+    [InlineData("budget: 10%", "budget: -1%", "fastlb.yaml:13:65: budget: '-1%' is not possible", "")]
+    [InlineData("timeout, 503", "timeout, 500", "fastlb.yaml:13:51: on: expected closed, timeout, 502, 503, 504, found '500'", "")]
+    [InlineData("maxBackoff: 2s", "maxBackoff: 20ms", "fastlb.yaml:13:85: maxBackoff: it is shorter than backoff (50 ms)", "")]
+    [InlineData("pool: spare }", "pool: spar }", "fastlb.yaml:14:23: there is no pool 'spar'; did you mean 'spare'?", "")]
+    [InlineData("{ pool: spare }", "{ pool: spare, text: sorry }", "fastlb.yaml:14:15: fallback of pool 'app' has 'pool' and 'text'; one of them answers, so write one", "")]
+    [InlineData("{ text: closed for today, status: 200, contentType: text/html }", "{ pool: app }", "fastlb.yaml:14:23: fallback: app -> spare -> app is a circle", "")]
+    [InlineData("{ text: closed for today, status: 200, contentType: text/html }", "{ file: no-such-file.html }", "fastlb.yaml:22:23: file: ", "cannot be read")]
+    [InlineData("workerRequests: 10", "workerRequests: -1", "fastlb.yaml:15:31: workerRequests: ", "")]
+    [InlineData("priority: 5", "priority: 8", "fastlb.yaml:16:65: priority: ", "")]
+    [InlineData("rate: 90/m", "rate: 90", "fastlb.yaml:18:34: rate: '90' is not a rate; write a rate like 100/s, 30/m or 5/h", "")]
+    [InlineData("rate: 90/m", "rate: 0/m", "fastlb.yaml:18:34: rate: 0 is out of range", "")]
+    [InlineData("key: everyone", "key: nobody", "fastlb.yaml:19:16: key: 'nobody' is nothing that a request has", "")]
     public void A_wrong_value_is_told_with_its_place(string right, string wrong, string start, string end)
     {
         Assert.Equal(1, Text.Split(right).Length - 1);
@@ -104,4 +116,25 @@ public sealed class ProtectionConfigurationTests
     [InlineData("no-such", null, false)]
     public void The_words_of_a_strategy_mean_the_same_everywhere(string name, string? key, bool isRight) =>
         Assert.Equal(isRight, StrategyReader.TryMake(name, key, null, out _, out _, out var problem) && problem.Length == 0);
+
+    [Fact]
+    public void The_example_in_the_guide_is_right()
+    {
+        var root = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(root, "FastLB.sln")))
+        {
+            root = Path.GetDirectoryName(root)!;
+        }
+
+        var guide = File.ReadAllText(Path.Combine(root, "docs", "protection.md"));
+        var example = guide.Split("```yaml\n")[1].Split("```")[0];
+        var directory = Directory.CreateTempSubdirectory("fastlb-tests-");
+        File.WriteAllText(Path.Combine(directory.FullName, "sorry.html"), "sorry");
+
+        var result = ConfigurationFile.Parse($"listeners: [{{ bind: 127.0.0.1:8000, pool: app }}]\n{example}", "fastlb.yaml", directory.FullName);
+
+        directory.Delete(recursive: true);
+        Assert.Empty(result.Errors);
+        Assert.Empty(result.Warnings);
+    }
 }

@@ -21,6 +21,10 @@ public sealed class SharedNothingTests
         { "a limit", () => new AtomicLimit(5), o => ((AtomicLimit)o).TryEnter() },
         { "a breaker", () => new CircuitBreaker(new BreakerSettings()), o => ((CircuitBreaker)o).Trip(1_000, new RandomSource(1)) },
         { "round robin", () => new RoundRobin(), o => ((RoundRobin)o).Pick(new Choice { Workers = Workers(loops: 1), Random = new RandomSource(1), Loop = 0, NowMs = 0 }) },
+        { "two choices", () => new TwoChoices(), PickOnce },
+        { "weighted round robin", () => new WeightedRoundRobin(), PickOnce },
+        { "zones", () => new ZoneAware(), PickOnce },
+        { "the automatic choice", () => new Auto(), PickOnce },
         { "a loop", () => new SharedNothingLoop(0), o => ((SharedNothingLoop)o).Turn(5) },
         { "its buffers of a size", () => SizeClassOf(new BufferPool()), o => Call(o, "TryTake") },
     };
@@ -52,6 +56,8 @@ public sealed class SharedNothingTests
             worker.End(loop, failed: true);
             worker.Begin(loop);
             worker.InFlightSeenBy(loop, 7);
+            worker.NoteAnswer(loop, 7, 100, isServerError: true);
+            worker.MoveTurn(loop, 5, bound: 100);
             var changed = Enumerable.Range(0, cells.Length).Where(i => cells[i] != before[i]).ToArray();
             return (First: changed[0] * sizeof(long), Last: ((changed[^1] + 1) * sizeof(long)) - 1);
         }).ToArray();
@@ -133,6 +139,9 @@ public sealed class SharedNothingTests
             counter.SetValue(metrics, -1L);
         }
     }
+
+    private static void PickOnce(object strategy) =>
+        ((Strategy)strategy).Pick(new Choice { Workers = (Worker[])[.. Workers(loops: 1), .. Workers(loops: 1)], Random = new RandomSource(1), Loop = 0, NowMs = 1, Zone = 0 });
 
     private static object SizeClassOf(BufferPool pool) =>
         typeof(BufferPool).GetField("_small", BindingFlags.NonPublic | BindingFlags.Instance)!.GetValue(pool)!;

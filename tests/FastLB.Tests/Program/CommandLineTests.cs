@@ -87,7 +87,7 @@ public sealed class CommandLineTests : IDisposable
                 "--instances: expected max or a number from 1 to 1024, found '0'",
                 "--directory: there is no directory '/not-there'",
                 "--transport: expected tcp or unix, found 'udp'",
-                "--strategy: expected two-choices or round-robin, found 'two-choice'; did you mean 'two-choices'?",
+                "--strategy: there is no strategy 'two-choice'; did you mean 'two-choices'?",
                 "--sticky: 'a b' is no cookie name; the character ' ' is not allowed there (RFC 6265)",
                 "--engine: expected auto or epoll or io-uring, found 'io_uring'; did you mean 'io-uring'?",
                 "--loops: expected auto or a number from 1 to 256, found 'many'",

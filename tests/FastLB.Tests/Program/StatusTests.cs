@@ -71,7 +71,7 @@ public partial class StatusTests
 
         Assert.StartsWith("FastLB 1.2.3, pid 42, up 1h 2m, engine epoll (io-uring is not built in)\n", table, StringComparison.Ordinal);
         Assert.Contains(
-            "pool app: two-choices, sticky by cookie FASTLB, 1000 requests\n" +
+            "pool app: two-choices, sticky by FASTLB, 1000 requests\n" +
             "errors: connect-failed 2\n" +
             "WORKER  STATE     GENERATION  PID   ADDRESS          IN FLIGHT  REQUESTS  FAILURES  RESTARTS  LAST EXIT\n" +
             "app/0   ready     2           4711  127.0.0.1:40001  3          999       2         1         signal 9\n" +

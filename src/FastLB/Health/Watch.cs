@@ -1,0 +1,78 @@
+using System.Diagnostics;
+using FastLB.Core.Balancing;
+using FastLB.Core.Resilience;
+
+namespace FastLB.Health;
+
+/// <summary>
+/// The control thread's clockwork: ticks the <see cref="PoolWatch"/> of every pool ten times a second where there is something to watch, once a second otherwise. Its time
+/// is the loops', so that breakers and limiters may be asked by both.
+/// </summary>
+internal sealed partial class Watch : IDisposable
+{
+    private const int BusyTickMs = 100;
+    private const int IdleTickMs = 1_000;
+
+    private readonly ILogger _log;
+    private readonly PoolWatch[] _pools;
+    private readonly Thread _thread;
+    private readonly ManualResetEventSlim _stop = new();
+
+    public Watch(IReadOnlyList<Pool> pools, ILogger log)
+    {
+        _log = log;
+        _pools = [.. pools.Select((pool, i) => new PoolWatch(
+            pool,
+            (worker, stopping) => AskAsync(worker, pool.Settings.Health!, stopping),
+            (worker, text) => Tell(pool, worker, text),
+            (ulong)(i + 1)))];
+        _thread = new Thread(Run) { Name = "fastlb-watch", IsBackground = true };
+        _thread.Start();
+    }
+
+    public PoolEvents Events { get; } = new();
+
+    /// <summary>The watch of the pool with this number.</summary>
+    public PoolWatch Of(int pool) => _pools[pool];
+
+    public void Dispose()
+    {
+        _stop.Set();
+        _thread.Join();
+        foreach (var pool in _pools)
+        {
+            pool.Dispose();
+        }
+
+        _stop.Dispose();
+    }
+
+    private void Run()
+    {
+        var tickMs = _pools.Any(p => p.IsBusy) ? BusyTickMs : IdleTickMs;
+        do
+        {
+            var nowMs = Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1000);
+            foreach (var pool in _pools)
+            {
+                pool.Tick(nowMs);
+            }
+        }
+        while (!_stop.Wait(tickMs));
+    }
+
+    private static async Task<ProbeResult> AskAsync(Worker worker, HealthCheckSettings settings, CancellationToken stopping)
+    {
+        using var probe = new WorkerProbe(worker.Endpoint, settings);
+        return await probe.AskAsync(stopping).ConfigureAwait(false);
+    }
+
+    private void Tell(Pool pool, Worker? worker, string text)
+    {
+        Events.Add(new PoolEvent(DateTimeOffset.UtcNow, pool.Name, worker?.Name, text));
+        LogEvent(worker?.ToString() ?? $"pool {pool.Name}", text);
+    }
+
+    [LoggerMessage(LogLevel.Warning, "{who}: {what}")]
+    private partial void LogEvent(string who, string what);
+}
