@@ -80,7 +80,7 @@ public sealed class AtomicLimitTests
         const int Limit = 2;
         var limit = new AtomicLimit(Limit);
         int inside = 0, most = 0, entered = 0;
-        var threads = Enumerable.Range(0, 4).Select(_ => new Thread(() =>
+        AtOnce.Run(threads: 4, _ =>
         {
             for (var i = 0; i < 100_000; i++)
             {
@@ -99,9 +99,7 @@ public sealed class AtomicLimitTests
                 Interlocked.Decrement(ref inside);
                 limit.Exit();
             }
-        })).ToArray();
-        Array.ForEach(threads, thread => thread.Start());
-        Array.ForEach(threads, thread => thread.Join());
+        });
         Assert.InRange(most, 1, Limit);
         Assert.True(entered > 0);
         Assert.Equal(0, limit.InUse);

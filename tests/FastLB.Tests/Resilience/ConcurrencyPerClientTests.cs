@@ -90,15 +90,16 @@ public sealed class ConcurrencyPerClientTests
     public void What_many_threads_do_at_once_could_have_happened_one_after_the_other() =>
         History.Check(rounds: 8_000, threads: 3, steps: 5, chance => new ClientsSubject(chance));
 
-    /// <summary>Twelve clients and seven slots: whoever is counted never exceeds the limit, whatever is given up meanwhile.</summary>
+    /// <summary>Twelve clients and two slots, beside five that others hold all the while: whoever is counted never exceeds the limit, whatever is given up meanwhile.</summary>
     [Fact]
     public void Under_pressure_no_client_has_more_counted_than_the_limit_and_in_the_end_nothing_is_left()
     {
         const int Limit = 2;
         var clients = new ConcurrencyPerClient(Limit, slots: 7);
+        var held = Enumerable.Range(100, 5).Select(other => clients.TryEnter((ulong)other << 44)).ToArray();
         var counted = new int[12];
         int most = 0, uncounted = 0;
-        var threads = Enumerable.Range(0, 4).Select(thread => new Thread(() =>
+        AtOnce.Run(threads: 4, thread =>
         {
             var chance = new RandomSource((ulong)thread);
             var inside = new Queue<(int Client, ClientPlace Place)>();
@@ -121,20 +122,37 @@ public sealed class ConcurrencyPerClientTests
                     Interlocked.Increment(ref uncounted);
                 }
 
-                // So many that one thread alone takes all slots: the others may not run before it is done.
-                while (inside.Count > 9 || (inside.Count > 0 && i == 99_999))
+                // Two take all slots that the held ones leave, so that one thread alone meets a full set: the others may not run before it is done.
+                while (inside.Count > 2 || (inside.Count == 2 && i % 3 == 0) || (inside.Count > 0 && i == 99_999))
                 {
                     var (left, its) = inside.Dequeue();
                     Interlocked.Decrement(ref counted[left]);
                     clients.Exit(its);
                 }
             }
-        })).ToArray();
-        Array.ForEach(threads, thread => thread.Start());
-        Array.ForEach(threads, thread => thread.Join());
+        });
         Assert.InRange(most, 1, Limit);
+        Assert.Equal(5, clients.Clients);
+        Array.ForEach(held, clients.Exit);
         Assert.Equal(0, clients.Clients);
         Assert.True(uncounted > 0, "the slots were never all taken");
+    }
+
+    [Fact]
+    public void Four_threads_that_enter_and_leave_for_one_client_leave_nothing_behind()
+    {
+        var clients = new ConcurrencyPerClient(ConcurrencyPerClient.MaxLimit, slots: 7);
+        var stays = clients.TryEnter(1);
+        AtOnce.Run(threads: 4, _ =>
+        {
+            for (var i = 0; i < 300_000; i++)
+            {
+                clients.Exit(clients.TryEnter(1));
+            }
+        });
+        Assert.Equal(1, clients.CountOfClient(1));
+        clients.Exit(stays);
+        Assert.Equal(0, clients.Clients);
     }
 
     private sealed record State(int First, int Second, int Third);

@@ -195,7 +195,7 @@ public sealed class RateLimiterTests
     private static int AllowedToFourThreads(int calls, Func<bool> isAllowed)
     {
         var allowed = 0;
-        var threads = Enumerable.Range(0, 4).Select(_ => new Thread(() =>
+        AtOnce.Run(threads: 4, _ =>
         {
             for (var call = 0; call < calls; call++)
             {
@@ -204,9 +204,7 @@ public sealed class RateLimiterTests
                     Interlocked.Increment(ref allowed);
                 }
             }
-        })).ToArray();
-        Array.ForEach(threads, thread => thread.Start());
-        Array.ForEach(threads, thread => thread.Join());
+        });
         return allowed;
     }
 
