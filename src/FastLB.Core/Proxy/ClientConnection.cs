@@ -20,7 +20,6 @@ public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
 
     public ClientAddress Address { get; internal set; }
 
-    private ConcurrencyPerClient? _perClient;
     private ClientPlace _place;
 
     /// <summary>Counts one more connection of a client, where they are limited. False when it has as many as it may. Peers on unix sockets are not told apart.</summary>
@@ -31,18 +30,10 @@ public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
     }
 
     /// <summary>The connection counts as one of its client's until it is closed.</summary>
-    internal void Hold(ConcurrencyPerClient? perClient, ClientPlace place)
-    {
-        _perClient = perClient;
-        _place = place;
-    }
+    internal void Hold(ClientPlace place) => _place = place;
 
-    /// <summary>It counts no more.</summary>
-    internal void Leave()
-    {
-        _perClient?.Exit(_place);
-        _perClient = null;
-    }
+    /// <summary>It counts no more. What counted it is the listener's, which the connection forgets when it closes.</summary>
+    protected void Leave(ConcurrencyPerClient? perClient) => perClient?.Exit(_place);
 
     // Links of the loop's list of open connections and of the queue that it may wait in.
     internal ClientConnection? NextOpen { get; set; }

@@ -86,6 +86,7 @@ public sealed partial class HttpConnection
             GiveBackPipeline();
         }
 
+        Leave(_listener!.PerClient);
         _phase = Phase.Closed;
         _listener = null;
         _seen = 0;

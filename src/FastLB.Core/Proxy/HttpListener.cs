@@ -10,6 +10,9 @@ public sealed class HttpListener(ProxyLoop proxy, ListenerSettings settings, Rou
 {
     public ListenerSettings Settings { get; } = settings;
 
+    /// <summary>Counts each client's connections over all loops; null: they are not limited.</summary>
+    internal ConcurrencyPerClient? PerClient { get; } = perClient;
+
     public RouteTable Routes { get; } = routes;
 
     /// <summary>What stands in Host towards a worker when an HTTP/1.0 client sent none.</summary>
@@ -17,14 +20,14 @@ public sealed class HttpListener(ProxyLoop proxy, ListenerSettings settings, Rou
 
     public override Peer? OnAccepting(in ClientAddress address)
     {
-        if (!ClientConnection.TryEnter(perClient, address, out var place))
+        if (!ClientConnection.TryEnter(PerClient, address, out var place))
         {
             proxy.Metrics.ConnectionsRefused++;
             return null;
         }
 
         var connection = proxy.RentHttp(this, address);
-        connection.Hold(perClient, place);
+        connection.Hold(place);
         return connection;
     }
 }

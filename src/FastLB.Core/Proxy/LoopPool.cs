@@ -50,7 +50,7 @@ public sealed class LoopPool : OwnCacheLines
         Sticky = sticky;
         _seen = new PoolSnapshot(WorkerSet.Empty, pool.Settings.Strategy, null);
         _strategy = _seen.Strategy.Create();
-        Budget = new RetryBudget(proxy.Loop.NowMs);
+        Budget = new RetryBudget(proxy.Loop.NowMs, pool.Settings.Retries.BudgetShare);
         Queue = new WaitingLine<ClientConnection>(pool.Settings.Queue.Length);
         _serveLater = new ServeWork(this);
         pool.Guards.Waiters.Register(proxy.Loop.Index, ServeLater);

@@ -181,7 +181,6 @@ public sealed class ProxyLoop : OwnCacheLines
 
     private void Delist(ClientConnection connection)
     {
-        connection.Leave();
         if (connection.PreviousOpen is { } previous)
         {
             previous.NextOpen = connection.NextOpen;

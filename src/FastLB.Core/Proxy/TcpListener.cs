@@ -8,18 +8,21 @@ public sealed class TcpListener(ProxyLoop proxy, ListenerSettings settings, Loop
 {
     public ListenerSettings Settings { get; } = settings;
 
+    /// <summary>Counts each client's connections over all loops; null: they are not limited.</summary>
+    internal ConcurrencyPerClient? PerClient { get; } = perClient;
+
     public LoopPool Pool { get; } = pool;
 
     public override Peer? OnAccepting(in ClientAddress address)
     {
-        if (!ClientConnection.TryEnter(perClient, address, out var place))
+        if (!ClientConnection.TryEnter(PerClient, address, out var place))
         {
             proxy.Metrics.ConnectionsRefused++;
             return null;
         }
 
         var connection = proxy.RentTunnel(this, address);
-        connection.Hold(perClient, place);
+        connection.Hold(place);
         return connection;
     }
 }

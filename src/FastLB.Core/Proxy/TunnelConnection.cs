@@ -262,6 +262,7 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
             Proxy.Recycle(relay);
         }
 
+        Leave(_listener!.PerClient);
         _listener = null;
         _tried = null;
         _retried = false;

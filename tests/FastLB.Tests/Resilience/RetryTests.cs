@@ -7,6 +7,30 @@ namespace FastLB.Tests.Resilience;
 
 public sealed class RetryTests
 {
+    [Theory]
+    [InlineData(0.0, 0)]
+    [InlineData(0.05, 50)]
+    [InlineData(0.2, 200)]
+    [InlineData(1.0, 1_000)]
+    public void Requests_deposit_the_share_that_is_configured(double share, int retries)
+    {
+        var budget = new RetryBudget(0, share);
+        while (budget.TryWithdraw(0))
+        {
+            // What a new budget has before any request.
+        }
+
+        budget.Deposit(1_000);
+
+        var count = 0;
+        while (budget.TryWithdraw(0))
+        {
+            count++;
+        }
+
+        Assert.Equal(retries, count);
+    }
+
     [Fact]
     public void Over_any_time_retries_stay_within_the_budget_and_none_is_refused_that_it_has() => Prop.ForAll<ulong>(seed =>
     {
