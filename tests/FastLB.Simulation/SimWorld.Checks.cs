@@ -57,6 +57,7 @@ internal sealed partial class SimWorld
 
         foreach (var pool in _pools)
         {
+            Require(pool.Guards.ConnectionLimit is not { } most || most.InUse <= most.Limit, $"pool {pool.Name} has {pool.Guards.ConnectionLimit?.InUse} connections");
             Require(pool.Guards.RequestLimit is not { } limit || (limit.InUse <= limit.Limit && limit.InUse == pool.InFlight.Total), $"pool {pool.Name} has {pool.InFlight.Total} in flight and {pool.Guards.RequestLimit?.InUse} places are held");
         }
     }
@@ -84,6 +85,7 @@ internal sealed partial class SimWorld
             Require(worker.Worker.Breaker?.ProbesUnderWay is null or 0, $"{worker.Worker} waits for a probe that is over");
         }
 
+        Require(_pools.All(p => p.Guards.ConnectionLimit?.InUse is null or 0 && p.Guards.RequestLimit?.InUse is null or 0), "a pool still has places taken");
         Require(!_draining || _proxy.IsDrained, "the drain did not end");
         CheckTunnels();
         if (_mood.IsCalm)

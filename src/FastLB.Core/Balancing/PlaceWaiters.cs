@@ -33,6 +33,18 @@ public sealed class PlaceWaiters(int loops)
         return false;
     }
 
+    /// <summary>Wakes all loops but <paramref name="loop"/>, which waits: they may hold places that they do not need.</summary>
+    public void WakeBesides(int loop)
+    {
+        for (var other = 0; other < _wakes.Length; other++)
+        {
+            if (other != loop)
+            {
+                _wakes[other]?.Invoke();
+            }
+        }
+    }
+
     /// <summary>A place was given back: whoever waits may look.</summary>
     public void WakeAll()
     {

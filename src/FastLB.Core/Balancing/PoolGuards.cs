@@ -9,10 +9,11 @@ public sealed class PoolGuards
     {
         Breaker = settings.PoolBreaker is { } breaker ? new CircuitBreaker(breaker.Circuit) : null;
         RequestLimit = settings.Limits is { IsAdaptive: true } ? new AtomicLimit(GradientStart) : settings.Limits.Requests > 0 ? new AtomicLimit(settings.Limits.Requests) : null;
+        ConnectionLimit = settings.Limits.Connections > 0 ? new AtomicLimit(settings.Limits.Connections) : null;
         RateLimits = [.. settings.RateLimits.Select(r => new RateLimit(r))];
         Waiters = new PlaceWaiters(loops);
         IsGuarded = Breaker is not null || RequestLimit is not null || settings.Breaker is not null
-            || settings.Limits.WorkerRequests > 0 || settings.Limits.WorkerConnections > 0;
+            || ConnectionLimit is not null || settings.Limits.WorkerRequests > 0 || settings.Limits.WorkerConnections > 0;
     }
 
     private const int GradientStart = 20;
@@ -21,6 +22,9 @@ public sealed class PoolGuards
 
     /// <summary>For requests and tunnels of the whole pool.</summary>
     public AtomicLimit? RequestLimit { get; }
+
+    /// <summary>For connections to all workers of the pool, idle ones included.</summary>
+    public AtomicLimit? ConnectionLimit { get; }
 
     public RateLimit[] RateLimits { get; }
 

@@ -11,6 +11,9 @@ public enum KeySource
 
     /// <summary>Nothing: all requests are one. Only for limits.</summary>
     Everyone,
+
+    /// <summary>The route that leads to the pool. Only for limits.</summary>
+    Route,
 }
 
 /// <summary>A pool's strategy as it is configured or switched to. Immutable; loops notice a new one by its reference.</summary>

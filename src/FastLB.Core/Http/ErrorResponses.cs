@@ -89,7 +89,7 @@ public static class ErrorResponses
 
     public static ErrorResponse RateLimited { get; } = new(429, "too many requests of this client");
 
-    public static ErrorResponse BreakerOpen { get; } = new(503, "the workers fail too often at present");
+    public static ErrorResponse BreakerOpen { get; } = new(503, "the workers fail too often at present", "Retry-After: 1\r\n");
 
     public static ErrorResponse OutOfMemory { get; } = new(503, "the balancer has no buffer left", "Retry-After: 1\r\n");
 

@@ -205,6 +205,12 @@ internal sealed partial class HttpExchange
         _proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(start));
         _answerStarted = true;
         ReleaseKeptRequest();
+        if (_pool!.Pool.Settings.Retries.AttemptMs > 0 || _retries > 0)
+        {
+            // What ran was the time of an attempt. From here on it is silence that counts.
+            Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool.Timeouts.ResponseMs);
+        }
+
         _proxy.Metrics.CountResponse(head.StatusCode);
         SendToClient(buffer, start, body.SendEnd);
         _answer.Consume(body.Consumed - _answer.Start);

@@ -107,7 +107,7 @@ internal sealed partial class HttpExchange
         }
         else
         {
-            RetryOrAnswer(ErrorResponses.ResponseTimeout, Outcome.WorkerTimeout);
+            OnAnswerLate();
         }
     }
 
@@ -172,6 +172,25 @@ internal sealed partial class HttpExchange
         }
     }
 
+    /// <summary>No byte of an answer came in time: in that of this attempt, or in that of all of them.</summary>
+    private void OnAnswerLate()
+    {
+        if (Loop.NowMs >= _answerDeadlineMs || _pool!.Pool.Settings.Retries.AttemptMs == 0 || _lane is not null)
+        {
+            DropUpstream(failed: true);
+            Answer(ErrorResponses.ResponseTimeout, Outcome.WorkerTimeout, close: false);
+        }
+        else if (_answer.IsEmpty && !_informationalSent && _requestBuffer is not null && _wholeRequestKept && IsIdempotent(_method)
+            && MayRetry(RetryOn.Timeout))
+        {
+            RetrySent(_upstreamPool!.Worker);
+        }
+        else
+        {
+            Loop.Timers.Arm(_upstream!, _answerDeadlineMs);
+        }
+    }
+
     /// <summary>The attempt failed before any byte of an answer came. Another one is made if that is safe, otherwise this is the end.</summary>
     private void RetryOrAnswer(ErrorResponse response, Outcome outcome)
     {
@@ -194,7 +213,7 @@ internal sealed partial class HttpExchange
         {
             RetryConnect(worker, response, outcome);
         }
-        else if (isSafe && MayRetry(outcome == Outcome.WorkerTimeout ? RetryOn.Timeout : RetryOn.Closed))
+        else if (isSafe && MayRetry(RetryOn.Closed))
         {
             RetrySent(worker);
         }
@@ -223,15 +242,15 @@ internal sealed partial class HttpExchange
         DropUpstream(failed: true);
         _avoided = worker;
         _retries++;
-        var longest = Math.Min(settings.MaxBackoffMs, (long)settings.BackoffMs << Math.Min(_retries - 1, 20));
-        if (longest == 0 || (_retries == 1 && _pool.CanPickOther(worker)))
+        var pauseMs = _retries == 1 && _pool.CanPickOther(worker) ? 0 : Backoff.DelayMs(_retries - 1, settings.BackoffMs, settings.MaxBackoffMs, Loop.Random);
+        if (pauseMs == 0)
         {
             Retry(worker);
             return;
         }
 
         _phase = Phase.Pausing;
-        Loop.Timers.Arm(_client!, Loop.NowMs + 1 + Loop.Random.Next((int)longest));
+        Loop.Timers.Arm(_client!, Loop.NowMs + pauseMs);
         _client!.WatchClient();
     }
 
@@ -273,6 +292,7 @@ internal sealed partial class HttpExchange
             _affinity = Affinity.None with { Key = Loop.Random.NextUInt64() };
             _connectAttempts = 0;
             _queuedForSuccessor = false;
+            _phase = Phase.Beginning;
             _pool.Refresh();
             ChooseWorker(tried: null, fresh: false);
             return;

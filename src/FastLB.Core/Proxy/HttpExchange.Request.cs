@@ -72,7 +72,9 @@ internal sealed partial class HttpExchange
         foreach (var limit in _pool!.Pool.Guards.RateLimits)
         {
             var settings = limit.Settings;
-            var key = RequestKey.HashOf(settings.Key, settings.KeyNameBytes, _client!.Address, source, head, facts, limit.Seed);
+            var key = settings.Key == KeySource.Route
+                ? RequestRoute.HashOf(_client!.Listener, source, facts, limit.Seed)
+                : RequestKey.HashOf(settings.Key, settings.KeyNameBytes, _client!.Address, source, head, facts, limit.Seed);
             _verdict = limit.Limiter.TryTake(key, Loop.NowNs / 1000);
             if (!_verdict.Allowed)
             {
@@ -332,9 +334,18 @@ internal sealed partial class HttpExchange
         Loop.Send(_upstream!, _requestBuffer, _requestStart, _requestEnd);
     }
 
-    /// <summary>All attempts together have the time of one.</summary>
-    private void ArmForAnswer() => Loop.Timers.Arm(
-        _upstream!, _retries == 0 ? Loop.NowMs + _pool!.Timeouts.ResponseMs : Math.Max(Loop.NowMs + 1, _answerDeadlineMs));
+    /// <summary>All attempts together have the time of one; each of them, while others may follow, what is configured for an attempt.</summary>
+    private void ArmForAnswer()
+    {
+        var retries = _pool!.Pool.Settings.Retries;
+        var endMs = _retries == 0 ? Loop.NowMs + _pool.Timeouts.ResponseMs : Math.Max(Loop.NowMs + 1, _answerDeadlineMs);
+        if (retries.AttemptMs > 0 && _retries < retries.Attempts && _requestBuffer is not null)
+        {
+            endMs = Math.Min(endMs, Loop.NowMs + retries.AttemptMs);
+        }
+
+        Loop.Timers.Arm(_upstream!, endMs);
+    }
 
     public void OnUpstreamSent(int result)
     {

@@ -1,4 +1,5 @@
 using System.Text;
+using FastLB.Core.Balancing;
 using FastLB.Core.Loop;
 using FastLB.Core.Resilience;
 using FastLB.Core.Routing;
@@ -12,6 +13,9 @@ public sealed class HttpListener(ProxyLoop proxy, ListenerSettings settings, Rou
 
     /// <summary>Counts each client's connections over all loops; null: they are not limited.</summary>
     internal ConcurrencyPerClient? PerClient { get; } = perClient;
+
+    /// <summary>Tells its routes from those of other listeners, alike on all loops.</summary>
+    internal ulong Identity { get; } = KeyHash.Of(Encoding.UTF8.GetBytes(settings.Bind.ToString()));
 
     public RouteTable Routes { get; } = routes;
 

@@ -41,6 +41,7 @@ public sealed class LoopPool : OwnCacheLines
     private Worker[] _candidates = [];
     private long _rampEndsMs = long.MinValue;
     private readonly ServeWork _serveLater;
+    private readonly bool _limitsConnections;
     private int _servesLater;
 
     internal LoopPool(ProxyLoop proxy, Pool pool, StickyCookie? sticky)
@@ -53,6 +54,7 @@ public sealed class LoopPool : OwnCacheLines
         Budget = new RetryBudget(proxy.Loop.NowMs, pool.Settings.Retries.BudgetShare);
         Queue = new WaitingLine<ClientConnection>(pool.Settings.Queue.Length);
         _serveLater = new ServeWork(this);
+        _limitsConnections = pool.Settings.Limits is { WorkerConnections: > 0 } or { Connections: > 0 };
         pool.Guards.Waiters.Register(proxy.Loop.Index, ServeLater);
     }
 
@@ -116,9 +118,9 @@ public sealed class LoopPool : OwnCacheLines
         }
 
         var choice = _upstreams[_strategy.Pick(ChoiceAmong(ready, affinity, now))];
-        if (_rampEndsMs > now && IsTooNew(choice, now))
+        if (_rampEndsMs > now && tried is null && IsTooNew(choice, now) && PickAmongTheRest(affinity, now, choice.Worker) is { } grown)
         {
-            choice = _upstreams[_strategy.Pick(ChoiceAmong(ready, affinity, now))];
+            choice = grown;
         }
 
         return IsGood(choice, tried, now) ? choice : PickAmongTheRest(affinity, now, tried) ?? (choice.MayTake(now) ? choice : null);
@@ -315,6 +317,11 @@ public sealed class LoopPool : OwnCacheLines
             {
                 ServeLater();
             }
+            else if (_limitsConnections)
+            {
+                // Connections that idle on other loops take places that are needed here.
+                Pool.Guards.Waiters.WakeBesides(_proxy.Loop.Index);
+            }
         }
 
         return true;
@@ -332,6 +339,22 @@ public sealed class LoopPool : OwnCacheLines
         if (Pool.Guards.IsGuarded)
         {
             Pool.Guards.Waiters.SetWaiting(_proxy.Loop.Index, Queue.Length > 0);
+            if (_limitsConnections && Queue.Length == 0 && Pool.Guards.Waiters.AnyBesides(_proxy.Loop.Index))
+            {
+                DiscardOneIdle();
+            }
+        }
+    }
+
+    /// <summary>Closes one connection that waits at any of the workers.</summary>
+    internal void DiscardOneIdle()
+    {
+        foreach (var upstream in _upstreams)
+        {
+            if (upstream.TryDiscardOne())
+            {
+                return;
+            }
         }
     }
 

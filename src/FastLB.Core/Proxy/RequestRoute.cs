@@ -17,6 +17,14 @@ internal static class RequestRoute
         return index < 0 ? null : proxy.Pools[index];
     }
 
+    /// <summary>A hash of the route that matches: one listener's rule, on all loops.</summary>
+    public static ulong HashOf(HttpListener listener, ReadOnlySpan<byte> source, in RequestFacts facts, ulong seed)
+    {
+        var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
+        listener.Routes.Match(source.Slice(facts.HostStart, facts.HostNameLength), path, out var rule);
+        return KeyHash.Of(listener.Identity, (ulong)rule, seed);
+    }
+
     /// <summary>What speaks for one worker or another, as far as the pool cares.</summary>
     public static Affinity AffinityOf(LoopPool pool, in ClientAddress client, ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts)
     {

@@ -35,8 +35,8 @@ public sealed class UpstreamConnection : Peer
     /// <summary>How long it may wait in the pool; learned from the worker's Keep-Alive header.</summary>
     public int IdleLimitMs { get; set; } = UpstreamPool.DefaultIdleMs;
 
-    /// <summary>The limit of connections that it counts against; null where there is none.</summary>
-    internal Resilience.AtomicLimit? HeldPlace { get; set; }
+    /// <summary>Whether it counts against limits of connections, its worker's or its pool's.</summary>
+    internal bool HoldsPlaces { get; set; }
 
     /// <summary>The status that the worker began to answer with, 0 before that. A tunnel that is open counts as 200.</summary>
     internal int AnsweredStatus { get; set; }
@@ -156,11 +156,10 @@ public sealed class UpstreamConnection : Peer
     public override void OnClosed()
     {
         Invariant.That(Owed == 0, "a connection closes after the requests on it have ended");
-        if (HeldPlace is { } place)
+        if (HoldsPlaces)
         {
-            HeldPlace = null;
-            place.Exit();
-            Home!.Pool.Pool.Guards.Waiters.WakeAll();
+            HoldsPlaces = false;
+            Home!.GiveBackPlaces();
         }
 
         Home = null;

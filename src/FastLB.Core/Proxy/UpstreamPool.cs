@@ -1,6 +1,7 @@
 using FastLB.Core.Balancing;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
+using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Proxy;
 
@@ -25,6 +26,7 @@ public sealed class UpstreamPool : OwnCacheLines
     private long _outUntilMs;
     private long _pipelineRestUntilMs;
     private readonly bool _isGuarded;
+    private readonly bool _limitsConnections;
     private bool _retired;
 
     internal UpstreamPool(LoopPool pool, ProxyLoop proxy, Worker worker)
@@ -34,6 +36,7 @@ public sealed class UpstreamPool : OwnCacheLines
         _proxy = proxy;
         Worker = worker;
         _isGuarded = pool.Pool.Guards.IsGuarded;
+        _limitsConnections = worker.ConnectionLimit is not null || pool.Pool.Guards.ConnectionLimit is not null;
     }
 
     public LoopPool Pool { get; }
@@ -50,7 +53,9 @@ public sealed class UpstreamPool : OwnCacheLines
     internal bool MayTake(long nowMs) => !_isGuarded
         || (Worker.Breaker?.MayPass(nowMs) != false
             && (Worker.RequestLimit is not { } requests || requests.InUse < requests.Limit)
-            && (Worker.ConnectionLimit is not { } connections || _newestIdle is not null || connections.InUse < connections.Limit));
+            && (_newestIdle is not null || HasConnectionPlace(Worker.ConnectionLimit)));
+
+    private static bool HasConnectionPlace(AtomicLimit? limit) => limit is null || limit.InUse < limit.Limit;
 
     /// <summary>
     /// An idle connection for <paramref name="owner"/>, or null when none waits. With <paramref name="careful"/>, for a request that
@@ -92,14 +97,21 @@ public sealed class UpstreamPool : OwnCacheLines
     /// <summary>Opens a connection for <paramref name="owner"/>, which is told how that ended. Null when the worker has as many as it may.</summary>
     internal UpstreamConnection? TryConnect(IUpstreamOwner owner)
     {
-        var limit = Worker.ConnectionLimit;
-        if (limit?.TryEnter() == false)
+        if (Worker.ConnectionLimit?.TryEnter() == false)
         {
             return null;
         }
 
+        if (Pool.Pool.Guards.ConnectionLimit?.TryEnter() == false)
+        {
+            // Connections that wait at other workers take the places; one of them makes room, and its end wakes who waits.
+            Worker.ConnectionLimit?.Exit();
+            Pool.DiscardOneIdle();
+            return null;
+        }
+
         var connection = _proxy.RentUpstream();
-        connection.HeldPlace = limit;
+        connection.HoldsPlaces = _limitsConnections;
         connection.Begin(this, owner);
         _proxy.Metrics.UpstreamConnects++;
         _proxy.Metrics.UpstreamOpen++;
@@ -113,7 +125,7 @@ public sealed class UpstreamPool : OwnCacheLines
         Invariant.That(!connection.IsIdle && connection.IsOpen && !connection.IsSending, "only a quiet connection is given back");
         Invariant.That(connection.Owed == 0, "a connection that owes answers is not given back");
         connection.Forsake();
-        if (_retired || _idleCount >= MaxIdle || (Worker.ConnectionLimit is not null && Pool.Pool.Guards.Waiters.AnyBesides(_proxy.Loop.Index)))
+        if (_retired || _idleCount >= MaxIdle || (_limitsConnections && Pool.Pool.Guards.Waiters.AnyBesides(_proxy.Loop.Index)))
         {
             _proxy.Loop.Close(connection);
             return;
@@ -135,7 +147,7 @@ public sealed class UpstreamPool : OwnCacheLines
             _proxy.Loop.Receive(connection);
         }
 
-        if (Worker.ConnectionLimit is not null)
+        if (_limitsConnections)
         {
             Pool.Pool.Guards.Waiters.WakeAll();
         }
@@ -181,6 +193,26 @@ public sealed class UpstreamPool : OwnCacheLines
     {
         _retired = true;
         DiscardIdle();
+    }
+
+    /// <summary>Closes one connection that waits here. False when none does.</summary>
+    internal bool TryDiscardOne()
+    {
+        if (_newestIdle is not { } connection)
+        {
+            return false;
+        }
+
+        Discard(connection);
+        return true;
+    }
+
+    /// <summary>Gives back the places of a connection that is closed.</summary>
+    internal void GiveBackPlaces()
+    {
+        Worker.ConnectionLimit?.Exit();
+        Pool.Pool.Guards.ConnectionLimit?.Exit();
+        Pool.Pool.Guards.Waiters.WakeAll();
     }
 
     /// <summary>

@@ -9,7 +9,7 @@ public enum RetryOn
     /// <summary>The worker closed the connection before its answer began.</summary>
     Closed = 1,
 
-    /// <summary>The worker did not answer in time.</summary>
+    /// <summary>The worker did not answer within <see cref="RetrySettings.AttemptMs"/>.</summary>
     Timeout = 2,
     Status502 = 4,
     Status503 = 8,
@@ -24,7 +24,10 @@ public sealed record RetrySettings
 
     public RetryOn On { get; init; } = RetryOn.Closed;
 
-    /// <summary>Retries as a share of the requests of late, from 0 to 1.</summary>
+    /// <summary>After which time without an answer an attempt is given up for another one, in milliseconds; 0: never. The last attempt has what is left of the whole time.</summary>
+    public int AttemptMs { get; init; }
+
+    /// <summary>Retries as a share of the requests of late, from 0 to 1; ten per second and loop are free.</summary>
     public double BudgetShare { get; init; } = 0.2;
 
     /// <summary>
@@ -50,6 +53,9 @@ public sealed record LoadLimits
 
     /// <summary>Requests and tunnels at all workers together.</summary>
     public int Requests { get; init; }
+
+    /// <summary>Connections to all workers together, idle ones included.</summary>
+    public int Connections { get; init; }
 
     /// <summary>Whether <see cref="Requests"/> is found by measuring, and moves with what the workers can do.</summary>
     public bool IsAdaptive { get; init; }

@@ -17,16 +17,20 @@ public sealed class RouteTable
     /// <summary>The number of the pool that answers, or -1 when no rule matches.</summary>
     /// <param name="host">As the client sent it, without its port.</param>
     /// <param name="path">The path with its query.</param>
-    public int Match(ReadOnlySpan<byte> host, ReadOnlySpan<byte> path)
+    public int Match(ReadOnlySpan<byte> host, ReadOnlySpan<byte> path) => Match(host, path, out _);
+
+    /// <summary>The same, with the number of the rule; -1 when none matches.</summary>
+    public int Match(ReadOnlySpan<byte> host, ReadOnlySpan<byte> path, out int rule)
     {
-        foreach (ref readonly var entry in _entries.AsSpan())
+        for (rule = 0; rule < _entries.Length; rule++)
         {
-            if (entry.Matches(host, path))
+            if (_entries[rule].Matches(host, path))
             {
-                return entry.Pool;
+                return _entries[rule].Pool;
             }
         }
 
+        rule = -1;
         return -1;
     }
 

@@ -15,9 +15,10 @@ internal sealed class ProtectionReader(Mistakes mistakes, string baseDirectory)
     private const int MaxLoad = 1_000_000;
     private const double MaxPerSecond = 1_000_000;
 
-    private static readonly string[] RetryKeys = ["attempts", "on", "budget", "backoff", "maxBackoff"];
+    private static readonly string[] RetryKeys = ["attempts", "on", "attemptTimeout", "budget", "backoff", "maxBackoff"];
     private static readonly string[] FallbackKeys = ["pool", "text", "file", "status", "contentType"];
-    private static readonly string[] LimitKeys = ["workerRequests", "workerConnections", "requests"];
+    private static readonly string[] LimitKeys = ["maxRequests", "maxConnections", "worker"];
+    private static readonly string[] WorkerLimitKeys = ["maxRequests", "maxConnections"];
     private static readonly string[] QueueKeys = ["length", "priorityHeader", "priority"];
     private static readonly string[] RateKeys = ["name", "key", "rate", "burst"];
 
@@ -41,10 +42,18 @@ internal sealed class ProtectionReader(Mistakes mistakes, string baseDirectory)
             mistakes.Error(retries.FindKey("maxBackoff")!, $"maxBackoff: it is shorter than backoff ({backoff} ms)");
         }
 
+        var attempt = retries.DurationMs("attemptTimeout");
+        var on = ReadRetryOn(retries) ?? (attempt is null ? normal.On : normal.On | RetryOn.Timeout);
+        if (on.HasFlag(RetryOn.Timeout) && attempt is null)
+        {
+            mistakes.Error(retries.Find("on")!, "on: 'timeout' needs 'attemptTimeout' beside it, after which an attempt is given up for another one, like attemptTimeout: 1s");
+        }
+
         return new RetrySettings
         {
             Attempts = retries.Number("attempts", 0, MaxRetries) ?? normal.Attempts,
-            On = ReadRetryOn(retries) ?? normal.On,
+            On = on,
+            AttemptMs = attempt ?? 0,
             BudgetShare = retries.Share("budget") ?? normal.BudgetShare,
             BackoffMs = backoff,
             MaxBackoffMs = maxBackoff,
@@ -108,11 +117,13 @@ internal sealed class ProtectionReader(Mistakes mistakes, string baseDirectory)
             return LoadLimits.None;
         }
 
-        var requests = limits.Number("requests", 1, MaxLoad, "adaptive", -1) ?? 0;
+        var requests = limits.Number("maxRequests", 1, MaxLoad, "adaptive", -1) ?? 0;
+        var worker = limits.Find("worker") is { } node ? Section.Open(node, $"worker in {limits.Name}", WorkerLimitKeys, mistakes) : null;
         return new LoadLimits
         {
-            WorkerRequests = limits.Number("workerRequests", 1, MaxLoad) ?? 0,
-            WorkerConnections = limits.Number("workerConnections", 1, MaxLoad) ?? 0,
+            WorkerRequests = worker?.Number("maxRequests", 1, MaxLoad) ?? 0,
+            WorkerConnections = worker?.Number("maxConnections", 1, MaxLoad) ?? 0,
+            Connections = limits.Number("maxConnections", 1, MaxLoad) ?? 0,
             Requests = Math.Max(0, requests),
             IsAdaptive = requests < 0,
         };
@@ -173,16 +184,16 @@ internal sealed class ProtectionReader(Mistakes mistakes, string baseDirectory)
 
     private (KeySource Source, string Name) ReadKey(Section limit)
     {
-        const string Expected = "everyone, " + KeyText.Expected;
+        const string Expected = "everyone, route, " + KeyText.Expected;
         if (limit.Find("key") is null)
         {
             mistakes.Error(limit.Node, $"'key' is missing in {limit.Name}; write {Expected}");
             return default;
         }
 
-        if (limit.Text("key", Expected) is not { } key || key.Text == "everyone")
+        if (limit.Text("key", Expected) is not { } key || key.Text is "everyone" or "route")
         {
-            return (KeySource.Everyone, "");
+            return (limit.Find("key") is ScalarNode { Text: "route" } ? KeySource.Route : KeySource.Everyone, "");
         }
 
         if (!KeyText.TryParse(key.Text, out var source, out var name, out var problem))

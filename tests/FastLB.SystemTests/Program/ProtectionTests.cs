@@ -115,7 +115,7 @@ public abstract class ProtectionTests(string engine) : TestsOfAnEngine(engine)
         // Each serves one at a time: what is sent to it beyond that waits there.
         using var fleet = new Workers(4, _ => 10, oneAtATime: true);
         await using var fastlb = await FastLbUnderTest.Start(
-            Pool(fleet, "limits: { workerRequests: 2 }\n    queue: { length: 20 }\n    timeouts: { queue: 1s }"));
+            Pool(fleet, "limits: { worker: { maxRequests: 2 } }\n    queue: { length: 20 }\n    timeouts: { queue: 1s }"));
         var alone = System.Diagnostics.Stopwatch.StartNew();
         var calm = await HttpLoad.Closed(fastlb.Url("/"), 8, 1_000);
         var capacity = calm.Count / alone.Elapsed.TotalSeconds;
@@ -238,12 +238,98 @@ public abstract class ProtectionTests(string engine) : TestsOfAnEngine(engine)
         Assert.Equal(1, (long)(await fastlb.Status())["pools"]![0]!["fallbacks"]!);
     }
 
+    [Theory]
+    [InlineData("limits: { maxConnections: 2 }")]
+    [InlineData("limits: { worker: { maxConnections: 1 } }")]
+    public async Task Connections_to_workers_stay_within_their_limit_and_all_loops_get_their_turn(string limits)
+    {
+        using var fleet = new Workers(2, _ => 1);
+        await using var fastlb = await FastLbUnderTest.Start(Pool(fleet, limits).Replace("loops: 1", "loops: 2", StringComparison.Ordinal));
+
+        var answers = await HttpLoad.Closed(fastlb.Url("/"), 16, 1_000);
+
+        Assert.All(answers, a => Assert.Equal(200, a.Status));
+
+        // That the limit holds at every moment the simulator checks; here two threads write what is read.
+        Assert.InRange((await fastlb.Status())["loops"]!.AsArray().Sum(l => (long)l!["upstreamConnections"]!), 1, 2);
+    }
+
+    [Fact]
+    public async Task Each_route_has_a_rate_of_its_own()
+    {
+        using var fleet = new Workers(1, _ => 0);
+        await using var fastlb = await FastLbUnderTest.Start(
+            Pool(fleet, "rateLimits: [{ key: route, rate: 1/h, burst: 2 }]").Replace("pool: app }]", "routes: [{ path: /a, pool: app }, { pool: app }] }]", StringComparison.Ordinal));
+
+        var statuses = new List<int>();
+        foreach (var path in (string[])["/a", "/b", "/a", "/b", "/a", "/b"])
+        {
+            using var answer = await s_http.GetAsync(fastlb.Url(path));
+            statuses.Add((int)answer.StatusCode);
+        }
+
+        Assert.Equal([200, 200, 200, 200, 429, 429], statuses);
+    }
+
+    [Theory]
+    [InlineData("retries: { attemptTimeout: 200ms }", 0)]
+    [InlineData("retries: { attempts: 1 }", 1)]
+    public async Task An_attempt_that_takes_too_long_is_given_up_for_another_where_that_is_configured(string retries, int slowAnswers)
+    {
+        using var fleet = new Workers(2, i => i == 0 ? 3_000 : 0);
+        await using var fastlb = await FastLbUnderTest.Start(Pool(fleet, $"strategy: round-robin\n    {retries}"));
+
+        var answers = await HttpLoad.Closed(fastlb.Url("/"), 1, 2);
+
+        Assert.All(answers, a => Assert.Equal(200, a.Status));
+        Assert.Equal(slowAnswers, answers.Count(a => a.Body == "0"));
+    }
+
+    [Fact]
+    public async Task An_answer_that_has_begun_is_not_cut_off_by_the_time_of_an_attempt()
+    {
+        using var worker = new ScriptedWorker(async (socket, _, _) =>
+        {
+            await socket.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha"u8.ToArray());
+            await Task.Delay(600);
+            await socket.SendAsync("lf"u8.ToArray());
+        });
+        await using var fastlb = await FastLbUnderTest.Start($$"""
+            admin: { bind: ADMIN }
+            listeners: [{ bind: LISTEN, pool: app }]
+            pools: { app: { workers: ["{{worker.Address}}"], retries: { attemptTimeout: 200ms } } }
+            """);
+
+        Assert.Equal((200, "half"), await Get(fastlb));
+        Assert.Equal(1, worker.Requests);
+    }
+
+    [Fact]
+    public async Task A_request_waits_for_its_own_pool_and_then_for_the_one_that_stands_in()
+    {
+        using var fleet = new Workers(2, _ => 2_000);
+        await using var fastlb = await FastLbUnderTest.Start($$"""
+            loops: 1
+            admin: { bind: ADMIN }
+            timeouts: { queue: 200ms }
+            listeners: [{ bind: LISTEN, pool: app }]
+            pools:
+              app: { workers: ["{{fleet.Addresses[0]}}"], limits: { maxRequests: 1 }, fallback: { pool: spare } }
+              spare: { workers: ["{{fleet.Addresses[1]}}"], limits: { maxRequests: 1 } }
+            """);
+
+        var answers = await HttpLoad.Closed(fastlb.Url("/"), 3, 3);
+
+        Assert.Equal([200, 200, 503], answers.Select(a => a.Status).Order());
+        Assert.Equal((1, 1), (fleet.Requests(0), fleet.Requests(1)));
+    }
+
     [Fact]
     public async Task An_important_request_goes_before_those_that_wait_already()
     {
         using var fleet = new Workers(1, _ => 300, oneAtATime: true);
         await using var fastlb = await FastLbUnderTest.Start(
-            Pool(fleet, "limits: { workerRequests: 1 }\n    queue: { length: 2, priorityHeader: X-Priority }"));
+            Pool(fleet, "limits: { maxRequests: 1 }\n    queue: { length: 2, priorityHeader: X-Priority }"));
         var first = Ask(fastlb, "first");
         await Eventually.True(() => fleet.Requests(0) == 1, "the only place is taken");
         var waiting = new[] { Ask(fastlb, "low", "1"), Ask(fastlb, "low", "1") };

@@ -21,9 +21,9 @@ public sealed class ProtectionConfigurationTests
             outliers: { failures: 7, maxEjected: 40%, ejection: 10s, latencyFactor: off }
             breaker: { failures: 3, failureRate: 40%, slowAfter: 500ms, open: 2s, probes: 2 }
             poolBreaker: true
-            retries: { attempts: 3, on: [closed, timeout, 503], budget: 10%, backoff: 50ms, maxBackoff: 2s }
+            retries: { attempts: 3, on: [closed, timeout, 503], attemptTimeout: 2s, budget: 10%, backoff: 50ms, maxBackoff: 2s }
             fallback: { pool: spare }
-            limits: { workerRequests: 10, workerConnections: 20, requests: 30 }
+            limits: { maxRequests: 30, maxConnections: 40, worker: { maxRequests: 10, maxConnections: 20 } }
             queue: { length: 100, priorityHeader: X-Priority, priority: 5 }
             rateLimits:
               - { key: cookie:sid, rate: 90/m, burst: 20, name: visitors }
@@ -53,12 +53,12 @@ public sealed class ProtectionConfigurationTests
             app.Health);
         Assert.Equal(0.3, app.PanicShare, 6);
         Assert.Equal(
-            new RetrySettings { Attempts = 3, On = RetryOn.Closed | RetryOn.Timeout | RetryOn.Status503, BudgetShare = 0.1, BackoffMs = 50, MaxBackoffMs = 2000 }, app.Retries);
+            new RetrySettings { Attempts = 3, On = RetryOn.Closed | RetryOn.Timeout | RetryOn.Status503, AttemptMs = 2000, BudgetShare = 0.1, BackoffMs = 50, MaxBackoffMs = 2000 }, app.Retries);
         Assert.Equal((7, 0.4, 10_000, 0), (app.Outliers!.ConsecutiveFailures, app.Outliers.MaxEjectedShare, app.Outliers.EjectionMs, app.Outliers.LatencyFactor));
         Assert.Equal((3, 2_000, 2, 0.4, 500), (app.Breaker!.Circuit.FailuresToOpen, app.Breaker.Circuit.OpenMs, app.Breaker.Circuit.Probes, app.Breaker.Window.FailureShare, app.Breaker.SlowAfterMs));
         Assert.Equal(new BreakerPlan(new BreakerSettings()), app.PoolBreaker);
         Assert.Equal("spare", app.Fallback!.PoolName);
-        Assert.Equal(new LoadLimits { WorkerRequests = 10, WorkerConnections = 20, Requests = 30 }, app.Limits);
+        Assert.Equal(new LoadLimits { WorkerRequests = 10, WorkerConnections = 20, Requests = 30, Connections = 40 }, app.Limits);
         Assert.Equal(new QueueSettings { Length = 100, PriorityHeader = "X-Priority", Priority = 5 }, app.Queue);
         Assert.Equal(
             [new RateLimitSettings("visitors", KeySource.Cookie, "sid", 1.5, 20), new RateLimitSettings("limit-2", KeySource.Everyone, "", 1000, 1000)], app.RateLimits);
@@ -87,14 +87,16 @@ public sealed class ProtectionConfigurationTests
     [InlineData("probes: 2", "maxOpen: 1s", "fastlb.yaml:11:75: maxOpen: it is shorter than open (2000 ms)", "")]
     [InlineData("maxEjected: 40%", "maxEjected: 101%", "fastlb.yaml:10:42: maxEjected: '101%' is not possible", "")]
     [InlineData("poolBreaker: true", "poolBreaker: yes", "fastlb.yaml:12:18: poolBreaker: expected true or keys (failures, ", "")]
-    [InlineData("budget: 10%", "budget: -1%", "fastlb.yaml:13:65: budget: '-1%' is not possible", "")]
+    [InlineData("budget: 10%", "budget: -1%", "fastlb.yaml:13:85: budget: '-1%' is not possible", "")]
     [InlineData("timeout, 503", "timeout, 500", "fastlb.yaml:13:51: on: expected closed, timeout, 502, 503, 504, found '500'", "")]
-    [InlineData("maxBackoff: 2s", "maxBackoff: 20ms", "fastlb.yaml:13:85: maxBackoff: it is shorter than backoff (50 ms)", "")]
+    [InlineData("attemptTimeout: 2s, ", "", "fastlb.yaml:13:33: on: 'timeout' needs 'attemptTimeout' beside it", "")]
+    [InlineData("maxBackoff: 2s", "maxBackoff: 20ms", "fastlb.yaml:13:105: maxBackoff: it is shorter than backoff (50 ms)", "")]
     [InlineData("pool: spare }", "pool: spar }", "fastlb.yaml:14:23: there is no pool 'spar'; did you mean 'spare'?", "")]
     [InlineData("{ pool: spare }", "{ pool: spare, text: sorry }", "fastlb.yaml:14:15: fallback of pool 'app' has 'pool' and 'text'; one of them answers, so write one", "")]
     [InlineData("{ text: closed for today, status: 200, contentType: text/html }", "{ pool: app }", "fastlb.yaml:14:23: fallback: app -> spare -> app is a circle", "")]
     [InlineData("{ text: closed for today, status: 200, contentType: text/html }", "{ file: no-such-file.html }", "fastlb.yaml:22:23: file: ", "cannot be read")]
-    [InlineData("workerRequests: 10", "workerRequests: -1", "fastlb.yaml:15:31: workerRequests: ", "")]
+    [InlineData("maxRequests: 10", "maxRequests: -1", "fastlb.yaml:15:75: maxRequests: ", "")]
+    [InlineData("maxRequests: 30", "maxRequest: 30", "fastlb.yaml:15:15: unknown key 'maxRequest' in limits of pool 'app'; did you mean 'maxRequests'?", "")]
     [InlineData("priority: 5", "priority: 8", "fastlb.yaml:16:65: priority: ", "")]
     [InlineData("rate: 90/m", "rate: 90", "fastlb.yaml:18:34: rate: '90' is not a rate; write a rate like 100/s, 30/m or 5/h", "")]
     [InlineData("rate: 90/m", "rate: 0/m", "fastlb.yaml:18:34: rate: 0 is out of range", "")]

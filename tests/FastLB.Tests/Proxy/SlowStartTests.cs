@@ -1,0 +1,58 @@
+using FastLB.Core.Balancing;
+using FastLB.Core.Loop;
+using FastLB.Core.Proxy;
+using FastLB.Microbenchmarks;
+
+namespace FastLB.Tests.Proxy;
+
+/// <summary>A worker that joins others grows into its share, whatever the strategy.</summary>
+public sealed class SlowStartTests
+{
+    private const int SlowStartMs = 10_000;
+
+    [Theory]
+    [InlineData("round-robin")]
+    [InlineData("two-choices")]
+    [InlineData("least-connections")]
+    [InlineData("response-time")]
+    [InlineData("weighted-round-robin")]
+    public void A_new_workers_share_grows_from_little_to_its_own(string strategy)
+    {
+        var loop = new IdleLoop(0);
+        var pool = new Pool(new PoolSettings { Name = "app", Strategy = new StrategyPlan(strategy), SlowStartMs = SlowStartMs }, 0);
+        var proxy = new ProxyLoop(loop, [pool], [null]);
+        var (old, fresh) = (Make(0), Make(1));
+        pool.Publish(new WorkerSet([old], []));
+        Assert.Same(old, Pick(proxy));
+        loop.Turn(60_000);
+        pool.Publish(new WorkerSet([old, fresh], []));
+
+        var shares = new List<double>();
+        for (var step = 0; step < 4; step++)
+        {
+            shares.Add(Enumerable.Range(0, 2_000).Count(_ => ReferenceEquals(Pick(proxy), fresh)) / 2_000.0);
+            loop.Turn(SlowStartMs / 3);
+        }
+
+        // Fresh from the start it gets one in twenty of its turns, and in the end as much as the other, or, where nothing is in flight, any share.
+        Assert.InRange(shares[0], 0, 0.12);
+        Assert.True(shares[0] < shares[1] && shares[1] < shares[2], string.Join(", ", shares));
+        Assert.InRange(shares[3], 0.4, 1);
+    }
+
+    [Fact]
+    public void Workers_that_come_together_share_from_the_start()
+    {
+        var loop = new IdleLoop(0);
+        var pool = new Pool(new PoolSettings { Name = "app", Strategy = new StrategyPlan("round-robin"), SlowStartMs = SlowStartMs }, 0);
+        var proxy = new ProxyLoop(loop, [pool], [null]);
+        var (one, other) = (Make(0), Make(1));
+        pool.Publish(new WorkerSet([one, other], []));
+
+        Assert.Equal(50, Enumerable.Range(0, 100).Count(_ => ReferenceEquals(Pick(proxy), one)));
+    }
+
+    private static Worker Pick(ProxyLoop proxy) => proxy.Pools[0].Pick(Affinity.None, null)!.Worker;
+
+    private static Worker Make(int slot) => new("app", slot, 1, Endpoint.Unix("/run/app.sock"), loops: 1);
+}
