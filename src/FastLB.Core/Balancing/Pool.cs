@@ -10,6 +10,7 @@ public sealed class Pool
     private WorkerSet _all = WorkerSet.Empty;
     private IReadOnlySet<Worker> _unfit = new HashSet<Worker>();
     private StrategyPlan _strategy;
+    private readonly Dictionary<int, int> _weights = [];
     private PoolSnapshot _snapshot;
 
     /// <param name="loops">How many loops serve it.</param>
@@ -46,7 +47,19 @@ public sealed class Pool
     public Action<Pool>? Published { get; set; }
 
     /// <summary>Puts other workers in place of the present ones. Any thread but a loop's: tables take milliseconds to build.</summary>
-    public void Publish(WorkerSet workers) => Swap(() => Volatile.Write(ref _all, workers));
+    public void Publish(WorkerSet workers) => Swap(() =>
+    {
+        // A slot keeps the weight that it was given when its process is replaced.
+        foreach (var worker in workers.Ready.Concat(workers.Draining))
+        {
+            if (_weights.TryGetValue(worker.Slot, out var weight))
+            {
+                worker.Weight = weight;
+            }
+        }
+
+        Volatile.Write(ref _all, workers);
+    });
 
     /// <summary>Chooses by another strategy from the next request on. Any thread but a loop's.</summary>
     public void Use(StrategyPlan strategy) => Swap(() => _strategy = strategy);
@@ -57,9 +70,17 @@ public sealed class Pool
     /// <summary>Changes a worker's weight. False when there is no such slot. Any thread but a loop's.</summary>
     public bool TrySetWeight(int slot, int weight)
     {
-        var workers = _all.Ready.Concat(_all.Draining).Where(w => w.Slot == slot).ToArray();
-        Swap(() => Array.ForEach(workers, w => w.Weight = weight));
-        return workers.Length > 0;
+        var isThere = false;
+        Swap(() =>
+        {
+            foreach (var worker in _all.Ready.Concat(_all.Draining).Where(w => w.Slot == slot))
+            {
+                worker.Weight = weight;
+                _weights[slot] = weight;
+                isThere = true;
+            }
+        });
+        return isThere;
     }
 
     private void Swap(Action change)

@@ -149,14 +149,18 @@ internal sealed class PoolWatch : IDisposable
 
     private async Task AskAsync(Worker worker)
     {
+        ProbeResult result;
         try
         {
-            _results.Enqueue((worker, await _probe(worker, _stopping.Token).ConfigureAwait(false)));
+            result = await _probe(worker, _stopping.Token).ConfigureAwait(false);
         }
-        catch (Exception stopped) when (stopped is OperationCanceledException or ObjectDisposedException)
+        catch (Exception failure)
         {
-            // FastLB ends; nobody waits for this any more.
+            // Whatever it was: a check that never came back would be the worker's last one. When FastLB ends nobody reads it.
+            result = new ProbeResult(false, failure.Message);
         }
+
+        _results.Enqueue((worker, result));
     }
 
     private void TakeResults(long nowMs)

@@ -5,8 +5,8 @@ using FastLB.Microbenchmarks;
 
 namespace FastLB.Tests.Proxy;
 
-/// <summary>A worker that joins others grows into its share, whatever the strategy.</summary>
-public sealed class SlowStartTests
+/// <summary>A worker that joins others grows into its share, whatever the strategy, and keeps what it was given.</summary>
+public sealed class ShareTests
 {
     private const int SlowStartMs = 10_000;
 
@@ -50,6 +50,19 @@ public sealed class SlowStartTests
         pool.Publish(new WorkerSet([one, other], []));
 
         Assert.Equal(50, Enumerable.Range(0, 100).Count(_ => ReferenceEquals(Pick(proxy), one)));
+    }
+
+    [Fact]
+    public void A_slot_keeps_its_weight_when_its_process_is_replaced()
+    {
+        var pool = new Pool(new PoolSettings { Name = "app" }, 0);
+        pool.Publish(new WorkerSet([Make(0), Make(1)], []));
+        Assert.True(pool.TrySetWeight(1, 7));
+        Assert.False(pool.TrySetWeight(2, 7));
+
+        pool.Publish(new WorkerSet([Make(0), Make(1)], []));
+
+        Assert.Equal([1, 7], pool.Workers.Ready.Select(w => w.Weight));
     }
 
     private static Worker Pick(ProxyLoop proxy) => proxy.Pools[0].Pick(Affinity.None, null)!.Worker;
