@@ -60,7 +60,9 @@ public sealed partial class HttpConnection
     {
         if (_phase == Phase.AwaitingHead && Received.IsEmpty && IsOpen)
         {
-            Loop.Timers.Arm(this, Loop.NowMs + 1 + Loop.Random.Next(Math.Max(1, windowMs)));
+            // In the second half of the window: a client that is between two requests sends the next one in the first half, and is told in its answer. What
+            // comes just as an idle connection closes is lost, as always in HTTP/1.1 (RFC 9112 9.3.1).
+            Loop.Timers.Arm(this, Loop.NowMs + 1 + (windowMs / 2) + Loop.Random.Next(Math.Max(1, windowMs / 2)));
         }
     }
 
