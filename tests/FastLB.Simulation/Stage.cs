@@ -38,10 +38,10 @@ internal sealed class Stage
             Timeouts = timeouts ?? Timeouts.Default,
             PipelineDepth = pipelineDepth,
         };
-        Pool = new Pool(settings, 0);
+        Pool = new Pool(settings, sticky: sticky is null ? null : new StickyCookie("app", sticky, new byte[32]));
         Workers = [.. Enumerable.Range(0, workers).Select(slot => MakeWorker(slot, 1))];
         Pool.Publish(new WorkerSet(Workers, []));
-        Proxy = new ProxyLoop(Loop, [Pool], [sticky is null ? null : new StickyCookie("app", sticky, new byte[32])]);
+        Proxy = new ProxyLoop(Loop, [Pool]);
         RouteRule[] rules = hosts is null ? [new RouteRule(null, path, "app")] : [.. hosts.Select(h => new RouteRule(h, path, "app"))];
         var listener = new ListenerSettings
         {
@@ -49,8 +49,8 @@ internal sealed class Stage
             Routes = rules,
             Timeouts = timeouts ?? Timeouts.Default,
         };
-        Http = new HttpListener(Proxy, listener, new RouteTable(rules, _ => 0));
-        Tcp = new TcpListener(Proxy, listener, Proxy.Pools[0]);
+        Http = new HttpListener(Proxy, listener, new RouteTable(rules));
+        Tcp = new TcpListener(Proxy, listener);
         Loop.Listen(Http, Network.OpenBacklog());
         Loop.Listen(Tcp, Network.OpenBacklog());
     }

@@ -44,11 +44,10 @@ public sealed class LoopPool : OwnCacheLines
     private readonly bool _limitsConnections;
     private int _servesLater;
 
-    internal LoopPool(ProxyLoop proxy, Pool pool, StickyCookie? sticky)
+    internal LoopPool(ProxyLoop proxy, Pool pool)
     {
         _proxy = proxy;
         Pool = pool;
-        Sticky = sticky;
         _seen = new PoolSnapshot(WorkerSet.Empty, pool.Settings.Strategy, null);
         _strategy = _seen.Strategy.Create();
         Budget = new RetryBudget(proxy.Loop.NowMs, pool.Settings.Retries.BudgetShare);
@@ -60,7 +59,7 @@ public sealed class LoopPool : OwnCacheLines
 
     public Pool Pool { get; }
 
-    public StickyCookie? Sticky { get; }
+    public StickyCookie? Sticky => Pool.Sticky;
 
     /// <summary>The strategy in use.</summary>
     internal StrategyPlan Strategy => _seen.Strategy;
