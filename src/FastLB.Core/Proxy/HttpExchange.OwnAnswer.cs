@@ -32,7 +32,11 @@ internal sealed partial class HttpExchange
     /// <summary>
     /// Answers the request ourselves. The outcome is decided here. A request whose body was not read to the end takes its connection with it.
     /// </summary>
-    internal void Answer(ErrorResponse response, Outcome outcome, bool close)
+    /// <param name="response">What is answered.</param>
+    /// <param name="outcome">How the request ended.</param>
+    /// <param name="close">Whether the connection ends in any case.</param>
+    /// <param name="lines">Header lines of this answer alone; only where no informational answer was sent.</param>
+    internal void Answer(ErrorResponse response, Outcome outcome, bool close, ReadOnlySpan<byte> lines = default)
     {
         Invariant.That(_upstream is null && !_answerStarted, "our own answer stands alone");
         SetOutcome(outcome);
@@ -42,18 +46,19 @@ internal sealed partial class HttpExchange
         if (_client!.IsSending)
         {
             // An informational answer is still on its way out.
+            Invariant.That(lines.IsEmpty, "what a route answers is answered at once");
             _dueAnswer = response;
             return;
         }
 
-        SendOwnAnswer(response);
+        SendOwnAnswer(response, lines);
     }
 
-    private void SendOwnAnswer(ErrorResponse response)
+    private void SendOwnAnswer(ErrorResponse response, ReadOnlySpan<byte> ownLines = default)
     {
         var bytes = response.Bytes(_closeAfter, _method == RequestMethod.Head, _clientVersion);
         Span<byte> lines = stackalloc byte[RateLimitLines.MaxBytes];
-        var extra = _exceeded is { } limit ? lines[..RateLimitLines.Write(limit, _verdict, lines)] : default;
+        var extra = _exceeded is { } limit ? lines[..RateLimitLines.Write(limit, _verdict, lines)] : ownLines;
         if (Loop.Buffers.TryRent(bytes.Length + extra.Length) is not { } buffer)
         {
             _client!.Abort(Outcome.OutOfMemory);

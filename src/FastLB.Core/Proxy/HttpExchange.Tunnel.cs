@@ -63,7 +63,7 @@ internal sealed partial class HttpExchange
                 Truncate(Outcome.WorkerTruncated);
                 break;
             default:
-                var silenceMs = _pool!.Timeouts.TunnelMs;
+                var silenceMs = PoolTimeouts.TunnelMs;
                 Loop.Timers.Arm(_client!, Loop.NowMs + (_relay.IsHalfClosed ? Math.Min(silenceMs, ClientTimeouts.BodyMs) : silenceMs));
                 break;
         }

@@ -10,7 +10,7 @@ namespace FastLB.Core.Proxy;
 /// One request and its answer: everything that a connection needs only while it is busy. It is rented when a head is complete (or
 /// refused) and given back when the answer is out. Its steps are those that <see cref="HttpConnection"/> counts: .Request.cs
 /// has 3 to 6, .Answer.cs 7 and 8, .Moving.cs how large bodies go, this file 9. What goes wrong on the way is told in .Failures.cs, the balancer's own answers
-/// stand in .OwnAnswer.cs, and what follows a 101 in .Tunnel.cs.
+/// stand in .OwnAnswer.cs, what a route changes in .Routed.cs, and what follows a 101 in .Tunnel.cs.
 /// <para>
 /// A call that ends the exchange (<see cref="FinishRequest"/>, an abort) may begin the connection's next one in the same object, so
 /// it is the last thing that its caller does.
@@ -92,7 +92,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
 
     private EventLoop Loop => _proxy.Loop;
 
-    private Timeouts ClientTimeouts => _client!.Timeouts;
+    private Timeouts ClientTimeouts => _route?.ClientTimeouts ?? _client!.Timeouts;
 
     /// <summary>False when answers of the client's pipeline follow, so that the connection cannot end here.</summary>
     private bool IsLast => !_client!.HasMoreAhead;
@@ -248,6 +248,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         _wantsUpgrade = false;
         _clientClosesToo = false;
         _pool = null;
+        ForgetRoute();
         _requestBody = default;
         _answerSeen = 0;
         _answerStarted = false;

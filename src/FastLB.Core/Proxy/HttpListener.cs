@@ -1,5 +1,6 @@
 using System.Text;
 using FastLB.Core.Balancing;
+using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Resilience;
 using FastLB.Core.Routing;
@@ -10,13 +11,14 @@ namespace FastLB.Core.Proxy;
 public sealed class HttpListener : Listener
 {
     private readonly ProxyLoop _proxy;
-    private LoopPool[] _pools = [];
+    private LoopRoute[] _routes = [];
 
     public HttpListener(ProxyLoop proxy, ListenerSettings settings, RouteTable routes, ConcurrencyPerClient? perClient = null)
     {
         _proxy = proxy;
         Settings = settings;
         Routes = routes;
+        HeadLimits = settings.Limits;
         Identity = KeyHash.Of(Encoding.UTF8.GetBytes(settings.Bind.ToString()));
         FallbackHost = Encoding.ASCII.GetBytes(settings.Bind.IsUnix ? "localhost" : settings.Bind.ToString());
         Use(settings, routes, perClient);
@@ -35,8 +37,11 @@ public sealed class HttpListener : Listener
     /// <summary>What stands in Host towards a worker when an HTTP/1.0 client sent none.</summary>
     internal byte[] FallbackHost { get; }
 
-    /// <summary>The pool that a rule sends to.</summary>
-    internal LoopPool PoolOf(int rule) => _pools[rule];
+    /// <summary>The limits that a request's head is checked against; where routes have limits for bodies, those are checked afterwards.</summary>
+    internal HttpLimits HeadLimits { get; private set; }
+
+    /// <summary>What a rule does, by its number.</summary>
+    internal LoopRoute RouteOf(int rule) => _routes[rule];
 
     /// <summary>From the next request on. The pools that the routes name are the loop's already.</summary>
     public void Use(ListenerSettings settings, RouteTable routes, ConcurrencyPerClient? perClient)
@@ -44,7 +49,8 @@ public sealed class HttpListener : Listener
         Settings = settings;
         Routes = routes;
         PerClient = perClient;
-        _pools = [.. routes.Rules.Select(r => _proxy.PoolNamed(r.PoolName))];
+        HeadLimits = routes.HasBodyLimits ? settings.Limits with { BodyBytes = long.MaxValue } : settings.Limits;
+        _routes = [.. routes.Routes.Select(r => new LoopRoute(r, r.Rule.PoolName.Length == 0 ? null : _proxy.PoolNamed(r.Rule.PoolName), settings))];
     }
 
     public override Peer? OnAccepting(in ClientAddress address)
