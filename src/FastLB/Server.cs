@@ -43,6 +43,7 @@ public sealed partial class Server : IAsyncDisposable
     private readonly ProxyLoop[] _proxies;
     private readonly List<(ListenerSettings Settings, ListenSockets Sockets, ConcurrencyPerClient? PerClient)> _sockets = [];
     private readonly List<(int Loop, Listener Listener)> _listeners = [];
+    private readonly Dictionary<Core.Loop.Endpoint, RouteSwitches> _switches = [];
     private readonly FleetHost _fleet;
     private readonly DateTimeOffset _startedAt = DateTimeOffset.UtcNow;
     private readonly Engine _engine;
@@ -283,10 +284,22 @@ public sealed partial class Server : IAsyncDisposable
             var bound = settings with { Bind = sockets.Endpoint };
             Listener listener = settings.Protocol == ListenerProtocol.Tcp
                 ? new TcpListener(_proxies[loop], bound, perClient)
-                : new HttpListener(_proxies[loop], bound, new RouteTable(settings.Routes), perClient);
+                : new HttpListener(_proxies[loop], bound, new RouteTable(settings.Routes, SwitchesOf(settings.Bind)), perClient);
             _threads[loop].Loop.Listen(listener, sockets.Descriptors[loop]);
             _listeners.Add((loop, listener));
         }
+    }
+
+    /// <summary>The maintenance switches of a listener's named routes, the same for all loops and after each reload. Not for several threads at a time.</summary>
+    private RouteSwitches SwitchesOf(Endpoint bind)
+    {
+        if (!_switches.TryGetValue(bind, out var switches))
+        {
+            switches = new RouteSwitches();
+            _switches.Add(bind, switches);
+        }
+
+        return switches;
     }
 
     private static string ProtocolName(ListenerProtocol protocol) => protocol == ListenerProtocol.Tcp ? "tcp" : "http";
