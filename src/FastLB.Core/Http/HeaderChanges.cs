@@ -9,13 +9,13 @@ public sealed record HeaderValue(string Name, string Template);
 public sealed record HeaderChangeSettings
 {
     /// <summary>These replace what the message has under the same name.</summary>
-    public IReadOnlyList<HeaderValue> Set { get; init; } = [];
+    public IReadOnlyList<HeaderValue> Set { get; init => field = ValueList.Of(value); } = ValueList.Of<HeaderValue>([]);
 
     /// <summary>These come in addition.</summary>
-    public IReadOnlyList<HeaderValue> Add { get; init; } = [];
+    public IReadOnlyList<HeaderValue> Add { get; init => field = ValueList.Of(value); } = ValueList.Of<HeaderValue>([]);
 
     /// <summary>These are taken out.</summary>
-    public IReadOnlyList<string> Remove { get; init; } = [];
+    public IReadOnlyList<string> Remove { get; init => field = ValueList.Of(value); } = ValueList.Of<string>([]);
 }
 
 /// <summary>The same, compiled: which lines are left out, and which are written. Immutable, shared by loops.</summary>

@@ -43,6 +43,12 @@ public sealed class HttpListener : Listener
     /// <summary>What a rule does, by its number.</summary>
     internal LoopRoute RouteOf(int rule) => _routes[rule];
 
+    /// <summary>True once it has been taken out of the configuration: answers to those who came by it say that the connection closes.</summary>
+    internal bool IsDraining => DrainWindowMs >= 0;
+
+    /// <summary>Within how many milliseconds its idle connections close; -1 as long as it serves.</summary>
+    internal int DrainWindowMs { get; set; } = -1;
+
     /// <summary>From the next request on. The pools that the routes name are the loop's already.</summary>
     public void Use(ListenerSettings settings, RouteTable routes, ConcurrencyPerClient? perClient)
     {

@@ -5,8 +5,8 @@ using FastLB.Core.Loop;
 namespace FastLB.Core.Routing;
 
 /// <summary>
-/// A rule, compiled: what has to hold besides host and path, and what becomes of the request. Immutable but for its switch. One loop's,
-/// because a regular expression is not to be shared.
+/// A rule, compiled: what has to hold besides host and path, and what becomes of the request. Immutable but for its switch. One loop's
+/// where it has regular expressions.
 /// </summary>
 public sealed class Route
 {

@@ -22,10 +22,10 @@ public sealed record RouteRule(string? Host, string? PathPrefix, string PoolName
     public string? PathRegex { get; init; }
 
     /// <summary>Any of these, as they are spelled; empty: any at all.</summary>
-    public IReadOnlyList<string> Methods { get; init; } = [];
+    public IReadOnlyList<string> Methods { get; init => field = ValueList.Of(value); } = ValueList.Of<string>([]);
 
     /// <summary>Conditions on headers, query parameters and cookies.</summary>
-    public IReadOnlyList<FieldCondition> Fields { get; init; } = [];
+    public IReadOnlyList<FieldCondition> Fields { get; init => field = ValueList.Of(value); } = ValueList.Of<FieldCondition>([]);
 
     public RedirectSettings? Redirect { get; init; }
 
@@ -68,10 +68,10 @@ public sealed record AnswerSettings
     public string ContentType { get; init; } = "text/plain; charset=utf-8";
 
     /// <summary>At most 60 KB.</summary>
-    public IReadOnlyList<byte> Body { get; init; } = [];
+    public IReadOnlyList<byte> Body { get; init => field = ValueList.Of(value); } = ValueList.Of<byte>([]);
 
     /// <summary>Further headers, whose values are sent as they are.</summary>
-    public IReadOnlyList<HeaderValue> Headers { get; init; } = [];
+    public IReadOnlyList<HeaderValue> Headers { get; init => field = ValueList.Of(value); } = ValueList.Of<HeaderValue>([]);
 }
 
 /// <summary>What a route answers while it is closed.</summary>

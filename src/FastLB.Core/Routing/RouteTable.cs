@@ -4,7 +4,7 @@ namespace FastLB.Core.Routing;
 
 /// <summary>
 /// A listener's routes, compiled: the first rule whose conditions hold wins. The rules are found by host and path at a cost that hardly depends on how many
-/// there are; other conditions are asked only of those. Immutable. One loop's, because its regular expressions are.
+/// there are; other conditions are asked only of those. Immutable; see <see cref="ForLoops"/>.
 /// </summary>
 public sealed class RouteTable
 {
@@ -33,6 +33,16 @@ public sealed class RouteTable
         _hosts = new HostIndex(
             byHost.Where(g => g.Key.Length > 0).Select(g => (g.Key, PathsOf(g))),
             PathsOf(byHost.Where(g => g.Key.Length == 0).SelectMany(g => g)));
+    }
+
+    /// <summary>
+    /// A table for each loop. One serves them all unless there are regular expressions: those would make the loops wait for each other.
+    /// </summary>
+    public static RouteTable[] ForLoops(IReadOnlyList<RouteRule> rules, RouteSwitches switches, int loops)
+    {
+        var first = new RouteTable(rules, switches);
+        var isShared = !rules.Any(r => r.PathRegex is not null || r.Fields.Any(f => f.Match == FieldMatch.Regex));
+        return [.. Enumerable.Range(0, loops).Select(loop => isShared || loop == 0 ? first : new RouteTable(rules, switches))];
     }
 
     /// <summary>What it was made of.</summary>
