@@ -22,7 +22,7 @@ internal sealed class Stage
     internal Stage(
         Timeouts? timeouts = null, BufferPool? buffers = null, StickySettings? sticky = null, int workers = 1, NetworkMood? mood = null,
         string? path = null, string[]? hosts = null, int pipelineDepth = 16,
-        Acceleration acceleration = Acceleration.Auto)
+        Acceleration acceleration = Acceleration.Auto, RouteRule[]? routes = null)
     {
         Network = new SimNetwork(new RandomSource(1), mood ?? new NetworkMood(), e => FateOf(e), (e, socket) => _accepted.Enqueue(new StageSocket(socket, e)))
         {
@@ -42,15 +42,15 @@ internal sealed class Stage
         Workers = [.. Enumerable.Range(0, workers).Select(slot => MakeWorker(slot, 1))];
         Pool.Publish(new WorkerSet(Workers, []));
         Proxy = new ProxyLoop(Loop, [Pool]);
-        RouteRule[] rules = hosts is null ? [new RouteRule(null, path, "app")] : [.. hosts.Select(h => new RouteRule(h, path, "app"))];
+        RouteRule[] rules = routes ?? (hosts is null ? [new RouteRule(null, path, "app")] : [.. hosts.Select(h => new RouteRule(h, path, "app"))]);
         var listener = new ListenerSettings
         {
             Bind = Endpoint.Ip(IPAddress.Loopback, 8000),
             Routes = rules,
             Timeouts = timeouts ?? Timeouts.Default,
         };
-        Http = new HttpListener(Proxy, listener, new RouteTable(rules));
-        Tcp = new TcpListener(Proxy, listener);
+        Http = new HttpListener(Proxy, listener, new RouteTable(rules, Switches));
+        Tcp = new TcpListener(Proxy, listener with { Routes = [new RouteRule(null, null, "app")] });
         Loop.Listen(Http, Network.OpenBacklog());
         Loop.Listen(Tcp, Network.OpenBacklog());
     }
@@ -66,6 +66,8 @@ internal sealed class Stage
     internal Worker[] Workers { get; }
 
     internal HttpListener Http { get; }
+
+    internal RouteSwitches Switches { get; } = new();
 
     internal TcpListener Tcp { get; }
 
