@@ -45,6 +45,10 @@ public sealed class PipelinedClientOnEpollTests() : PipelinedClientTests("epoll"
 
 public sealed class PipelinedClientOnAutoTests() : PipelinedClientTests("auto");
 
+public sealed class ReloadOnEpollTests() : ReloadTests("epoll");
+
+public sealed class ReloadOnAutoTests() : ReloadTests("auto");
+
 public sealed class ProtectionOnEpollTests() : ProtectionTests("epoll");
 
 public sealed class ProtectionOnAutoTests() : ProtectionTests("auto");
