@@ -6,7 +6,8 @@ namespace FastLB.Linux;
 /// How the loop accepts: one multishot accept per listener, which gives each connection the lowest free number of the table. A multishot
 /// accept cannot tell who came, so that is asked for each connection on its way in (SO_PEERNAME, Linux 6.7; the descriptor does not exist
 /// outside of the ring, so getpeername(2) cannot be). A table or a machine that is full makes accepting rest for a moment; what waits
-/// meanwhile stays in the listening socket's queue.
+/// meanwhile stays in the listening socket's queue. A listener that may be full (<see cref="Listener.MayBeFull"/>) accepts one by one: a connection that finds no place is
+/// put aside, not served and not heard, until there is one, and nothing is accepted behind it.
 /// </summary>
 public sealed unsafe partial class UringLoop
 {
@@ -35,6 +36,12 @@ public sealed unsafe partial class UringLoop
         entry.IsStopping = true;
         Timers.Cancel(entry);
 
+        if (entry.Parked is >= 0 and var parked)
+        {
+            entry.Parked = -1;
+            AskNameAndAdopt(entry, parked);
+        }
+
         // The multishot accept has taken what came until it is cancelled. The rest of the queue is accepted one by one.
         ref var cancel = ref Entry(UringAbi.AsyncCancel, 0);
         cancel.Address = TagOf(Kind.Accept, entry.Index);
@@ -62,18 +69,28 @@ public sealed unsafe partial class UringLoop
         listener.Handle = -1;
     }
 
+    public override void ResumeAccepting(Listener listener)
+    {
+        if (_listeners.Find(e => ReferenceEquals(e.Listener, listener)) is { IsStopping: false, Parked: >= 0 } entry && listener.TryAdmit())
+        {
+            var parked = entry.Parked;
+            entry.Parked = -1;
+            BeginAdopting(entry, parked);
+            entry.Resume();
+        }
+    }
+
     private void CompleteAccept(ListenerEntry entry, in Completion completion)
     {
         if (completion.Result >= 0)
         {
-            if (entry.HasAddresses && !entry.IsStopping)
+            if (!entry.IsStopping && !entry.Listener.TryAdmit())
             {
-                AskName(ref Entry(UringAbi.Command, TagOf(Kind.PeerName, completion.Result, (uint)entry.Index)), entry, completion.Result);
+                entry.Parked = completion.Result;
+                return;
             }
-            else
-            {
-                AskNameAndAdopt(entry, completion.Result);
-            }
+
+            BeginAdopting(entry, completion.Result);
         }
 
         if (completion.HasMore || entry.IsStopping)
@@ -93,6 +110,18 @@ public sealed unsafe partial class UringLoop
         }
     }
 
+    private void BeginAdopting(ListenerEntry entry, int slot)
+    {
+        if (entry.HasAddresses && !entry.IsStopping)
+        {
+            AskName(ref Entry(UringAbi.Command, TagOf(Kind.PeerName, slot, (uint)entry.Index)), entry, slot);
+        }
+        else
+        {
+            AskNameAndAdopt(entry, slot);
+        }
+    }
+
     private void CompletePeerName(in Completion completion)
     {
         var slot = SlotOf(completion.UserData);
@@ -100,6 +129,7 @@ public sealed unsafe partial class UringLoop
         if (completion.Result < 0)
         {
             // Its client is gone again.
+            entry.Listener.NotAdmitted();
             CloseUnattached(slot);
             return;
         }
@@ -139,6 +169,7 @@ public sealed unsafe partial class UringLoop
             var length = Ask(ref name);
             if (length < 0)
             {
+                entry.Listener.NotAdmitted();
                 CloseUnattached(slot);
                 return;
             }
@@ -202,6 +233,9 @@ public sealed unsafe partial class UringLoop
 
         internal bool IsStopping { get; set; }
 
+        /// <summary>A connection that was accepted and found no place; -1: none.</summary>
+        internal int Parked { get; set; } = -1;
+
         internal bool HasAddresses => family != Libc.AF_UNIX;
 
         internal int AddressLength => family == Libc.AF_INET ? 16 : SocketAddress.MaxIpLength;
@@ -211,7 +245,7 @@ public sealed unsafe partial class UringLoop
             ref var entry = ref loop.Entry(UringAbi.Accept, TagOf(Kind.Accept, Index));
             entry.Descriptor = Listener.Handle;
             entry.FileIndex = UringAbi.FileIndexAllocate;
-            entry.Priority = UringAbi.AcceptMultishot;
+            entry.Priority = Listener.MayBeFull ? (ushort)0 : UringAbi.AcceptMultishot;
         }
 
         public override void OnTimer() => Resume();

@@ -41,7 +41,7 @@ public sealed partial class Server : IAsyncDisposable
     private readonly Pool[] _pools;
     private readonly LoopThread[] _threads;
     private readonly ProxyLoop[] _proxies;
-    private readonly List<(ListenerSettings Settings, ListenSockets Sockets, ConcurrencyPerClient? PerClient)> _sockets = [];
+    private readonly List<(ListenerSettings Settings, ListenSockets Sockets, ConcurrencyPerClient? PerClient, ConnectionPlaces? Places)> _sockets = [];
     private readonly List<(int Loop, Listener Listener)> _listeners = [];
     private readonly FleetHost _fleet;
     private readonly DateTimeOffset _startedAt = DateTimeOffset.UtcNow;
@@ -49,6 +49,7 @@ public sealed partial class Server : IAsyncDisposable
     private readonly StatusReport _report;
     private readonly TcpAcceleration _acceleration;
     private readonly Watch _watch;
+    private readonly FullListeners _full;
     private volatile bool _draining;
     private Task? _drain;
 
@@ -100,8 +101,11 @@ public sealed partial class Server : IAsyncDisposable
 
         Operator = new Operator(_pools, logs.CreateLogger("operator"));
         _watch = new Watch(_pools, logs.CreateLogger("health"));
+        _full = new FullListeners(
+            [.. _sockets.Where(s => s.Places is not null).Select(s => new WatchedListener(s.Sockets.Endpoint.ToString(), s.Settings, s.Places!))], logs.CreateLogger("listeners"));
         _report = new StatusReport(_pools, _proxies, _threads, _watch);
         LogStart(loopCount);
+        ListenerWarnings.Tell(settings, _sockets.Select(s => (s.Settings, s.Sockets)), logs.CreateLogger("listeners"));
 
         // 3. Workers.
         _fleet = new FleetHost(
@@ -147,7 +151,7 @@ public sealed partial class Server : IAsyncDisposable
             _engine.Reason,
             _draining,
             _report.Loops(),
-            [.. _sockets.Select(s => new ListenerStatus(s.Sockets.Endpoint.ToString(), ProtocolName(s.Settings.Protocol), null, AccelerationOf(s.Settings)))],
+            [.. _sockets.Select(s => FullListeners.Describe(s.Sockets.Endpoint.ToString(), ProtocolName(s.Settings.Protocol), s.Places, AccelerationOf(s.Settings)))],
             _report.Pools(processes),
             _report.Totals())
         {
@@ -208,15 +212,16 @@ public sealed partial class Server : IAsyncDisposable
         }
 
         _watch.Dispose();
+        _full.Dispose();
         await _fleet.StopAsync().ConfigureAwait(false);
         foreach (var thread in _threads)
         {
             thread.Stop();
         }
 
-        foreach (var (_, sockets, _) in _sockets)
+        foreach (var (_, sockets, _, _) in _sockets)
         {
-            if (sockets.Endpoint.IsUnix)
+            if (sockets.Endpoint.IsUnix && !sockets.IsInherited)
             {
                 File.Delete(sockets.Endpoint.UnixPath);
             }
@@ -248,9 +253,12 @@ public sealed partial class Server : IAsyncDisposable
 
     private void BindAll(IReadOnlyList<ListenerSettings> listeners, int loopCount)
     {
+        InheritedSockets.Claim();
+        var total = _settings.MaxConnections > 0 ? new ConnectionPlaces(_settings.MaxConnections) : null;
         foreach (var listener in listeners)
         {
-            var result = ListenSockets.Open(listener.Bind, loopCount, clientSpeaksFirst: listener.Protocol == ListenerProtocol.Http, out var sockets);
+            var speaksFirst = listener.Protocol == ListenerProtocol.Http || listener.ProxyProtocol == ProxyProtocolMode.Required;
+            var result = ListenSockets.Open(listener.Bind, loopCount, speaksFirst, listener.Socket, out var sockets);
             if (result < 0)
             {
                 foreach (var descriptor in _sockets.SelectMany(s => s.Sockets.Descriptors))
@@ -261,7 +269,7 @@ public sealed partial class Server : IAsyncDisposable
                 throw new ServerStartException(BindFailure.Describe(listener.Bind, -result));
             }
 
-            _sockets.Add((listener, sockets!, listener.MaxConnectionsPerClient > 0 ? new ConcurrencyPerClient(listener.MaxConnectionsPerClient, ClientSlots) : null));
+            _sockets.Add((listener, sockets!, listener.MaxConnectionsPerClient > 0 ? new ConcurrencyPerClient(listener.MaxConnectionsPerClient, ClientSlots) : null, ConnectionPlaces.Of(listener.MaxConnections, total)));
         }
     }
 
@@ -279,12 +287,12 @@ public sealed partial class Server : IAsyncDisposable
 
     private void ListenOn(int loop)
     {
-        foreach (var (settings, sockets, perClient) in _sockets)
+        foreach (var (settings, sockets, perClient, places) in _sockets)
         {
             var bound = settings with { Bind = sockets.Endpoint };
             Listener listener = settings.Protocol == ListenerProtocol.Tcp
-                ? new TcpListener(_proxies[loop], bound, _proxies[loop].Pools[PoolIndex(settings.Routes[0].PoolName)], perClient)
-                : new HttpListener(_proxies[loop], bound, new RouteTable(settings.Routes, PoolIndex), perClient);
+                ? new TcpListener(_proxies[loop], bound, _proxies[loop].Pools[PoolIndex(settings.Routes[0].PoolName)], perClient, places)
+                : new HttpListener(_proxies[loop], bound, new RouteTable(settings.Routes, PoolIndex), perClient, places);
             _threads[loop].Loop.Listen(listener, sockets.Descriptors[loop]);
             _listeners.Add((loop, listener));
         }
@@ -362,7 +370,7 @@ public sealed partial class Server : IAsyncDisposable
     {
         var listeners = string.Join(", ", _sockets.Select(s => $"{s.Sockets.Endpoint} ({ProtocolName(s.Settings.Protocol)})"));
         LogStarted(loopCount, _threads[0].Loop.EngineName, _engine.Reason, listeners);
-        foreach (var (listener, sockets, _) in _sockets)
+        foreach (var (listener, sockets, _, _) in _sockets)
         {
             if (AccelerationOf(listener) is { } acceleration)
             {

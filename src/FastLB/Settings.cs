@@ -33,6 +33,9 @@ public sealed record Settings
     /// <summary>From the wish to stop until what still runs is cut off.</summary>
     public int DrainMs { get; init; } = Timeouts.Default.DrainMs;
 
+    /// <summary>How many client connections all listeners together may have; 0: any number.</summary>
+    public int MaxConnections { get; init; }
+
     public required IReadOnlyList<ListenerSettings> Listeners { get; init; }
 
     public required IReadOnlyList<PoolSettings> Pools { get; init; }

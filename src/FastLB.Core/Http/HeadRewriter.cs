@@ -14,6 +14,12 @@ internal readonly ref struct RequestRewrite
 
     /// <summary>The sticky cookie that the worker does not get to see; empty: cookies pass as they are.</summary>
     public ReadOnlySpan<byte> StrippedCookie { get; init; }
+
+    /// <summary>True when <see cref="ForwardingLines"/> take the place of the usual X-Forwarded lines.</summary>
+    public bool HasForwardingLines { get; init; }
+
+    /// <summary>Whole header lines with their CRLF.</summary>
+    public ReadOnlySpan<byte> ForwardingLines { get; init; }
 }
 
 /// <summary>What the proxy adds to a response on its way to a client.</summary>
@@ -32,6 +38,9 @@ internal readonly ref struct ResponseRewrite
 
     /// <summary>A whole Set-Cookie line with its CRLF, or empty.</summary>
     public ReadOnlySpan<byte> SetCookieLine { get; init; }
+
+    /// <summary>Whole header lines with their CRLF that the client gets besides those of the worker, or empty.</summary>
+    public ReadOnlySpan<byte> AddedLines { get; init; }
 }
 
 /// <summary>
@@ -44,7 +53,7 @@ internal static class HeadRewriter
     private const uint AlwaysDropped =
         (1u << (int)HeaderId.Connection) | (1u << (int)HeaderId.ContentLength) | (1u << (int)HeaderId.TransferEncoding)
         | (1u << (int)HeaderId.Upgrade) | (1u << (int)HeaderId.KeepAlive) | (1u << (int)HeaderId.ProxyConnection)
-        | (1u << (int)HeaderId.Te) | (1u << (int)HeaderId.Trailer);
+        | (1u << (int)HeaderId.Te) | (1u << (int)HeaderId.Trailer) | (1u << (int)HeaderId.Superseded);
 
     private const uint DroppedFromRequests =
         AlwaysDropped | (1u << (int)HeaderId.Expect) | (1u << (int)HeaderId.ProxyAuthorization)
@@ -88,14 +97,13 @@ internal static class HeadRewriter
             CopyCookies(source, head, rewrite.StrippedCookie, ref writer);
         }
 
-        writer.Write("X-Forwarded-For: "u8);
-        writer.Write(rewrite.ClientAddress);
-        writer.Write("\r\nX-Forwarded-Proto: http\r\n"u8);
-        if (!host.IsEmpty)
+        if (rewrite.HasForwardingLines)
         {
-            writer.Write("X-Forwarded-Host: "u8);
-            writer.Write(host);
-            writer.Write("\r\n"u8);
+            writer.Write(rewrite.ForwardingLines);
+        }
+        else
+        {
+            WriteXForwarded(rewrite.ClientAddress, host, ref writer);
         }
 
         if (facts.ExpectsContinue)
@@ -135,6 +143,11 @@ internal static class HeadRewriter
             writer.Write("Cache-Control: private\r\n"u8);
         }
 
+        if (!rewrite.AddedLines.IsEmpty)
+        {
+            writer.Write(rewrite.AddedLines);
+        }
+
         if (!facts.IsInformational && head.StatusCode != 204)
         {
             // HEAD and 304 name the length that the body would have had.
@@ -160,6 +173,19 @@ internal static class HeadRewriter
 
         writer.Write("\r\n"u8);
         return writer.Overflowed ? -1 : writer.Length;
+    }
+
+    private static void WriteXForwarded(ReadOnlySpan<byte> clientAddress, ReadOnlySpan<byte> host, ref HeadWriter writer)
+    {
+        writer.Write("X-Forwarded-For: "u8);
+        writer.Write(clientAddress);
+        writer.Write("\r\nX-Forwarded-Proto: http\r\n"u8);
+        if (!host.IsEmpty)
+        {
+            writer.Write("X-Forwarded-Host: "u8);
+            writer.Write(host);
+            writer.Write("\r\n"u8);
+        }
     }
 
     private static void CopyHeaders(

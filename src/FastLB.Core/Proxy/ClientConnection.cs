@@ -33,7 +33,11 @@ public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
     internal void Hold(ClientPlace place) => _place = place;
 
     /// <summary>It counts no more. What counted it is the listener's, which the connection forgets when it closes.</summary>
-    protected void Leave(ConcurrencyPerClient? perClient) => perClient?.Exit(_place);
+    protected void Leave(ConcurrencyPerClient? perClient)
+    {
+        perClient?.Exit(_place);
+        _place = ClientPlace.Uncounted;
+    }
 
     // Links of the loop's list of open connections and of the queue that it may wait in.
     internal ClientConnection? NextOpen { get; set; }

@@ -29,6 +29,7 @@ public sealed partial class HttpConnection : ClientConnection
     private enum Phase : byte
     {
         Closed,
+        AwaitingProxyHeader,
         AwaitingHead,
         Exchanging,
         Lingering,
@@ -40,6 +41,7 @@ public sealed partial class HttpConnection : ClientConnection
     private int _seen;
     private Phase _phase;
     private bool _headTimed;
+    private bool _isOverLimit;
 
     internal HttpConnection(ProxyLoop proxy)
         : base(proxy)
@@ -67,16 +69,23 @@ public sealed partial class HttpConnection : ClientConnection
     /// <summary>True when the last receive brought so much that moving what follows would have paid.</summary>
     internal bool BringsMuch { get; set; }
 
-    internal void Open(HttpListener listener)
+    internal void Open(HttpListener listener, HttpArrival arrival)
     {
         Invariant.That(_phase == Phase.Closed && Received.IsEmpty && _exchange is null, "an object starts clean");
         _listener = listener;
-        _phase = Phase.AwaitingHead;
+        _isOverLimit = arrival == HttpArrival.OverLimit;
+        _phase = arrival == HttpArrival.SaysWhose ? Phase.AwaitingProxyHeader : Phase.AwaitingHead;
     }
 
     // 1. Accepted: the head's deadline runs from here, whatever trickles in.
     public override void OnAccepted()
     {
+        if (_isOverLimit)
+        {
+            TellThatFull();
+            return;
+        }
+
         _headTimed = true;
         Loop.Timers.Arm(this, Loop.NowMs + Timeouts.HeadMs);
         if (Proxy.IsDraining)
@@ -123,6 +132,10 @@ public sealed partial class HttpConnection : ClientConnection
         {
             ReadHead();
         }
+        else if (_phase == Phase.AwaitingProxyHeader)
+        {
+            ReadProxyHeader();
+        }
     }
 
     // 2. A head, complete or not.
@@ -134,7 +147,7 @@ public sealed partial class HttpConnection : ClientConnection
             case ParseStatus.Done:
                 _seen = 0;
                 _headTimed = false;
-                if (Received.Length > Proxy.RequestHead.Length && HttpPipeline.MayRunAhead(Proxy.RequestHead))
+                if (Received.Length > Proxy.RequestHead.Length && HttpPipeline.MayRunAhead(Proxy.RequestHead) && _listener.Forwarder?.Concerns(Address) != true)
                 {
                     RunAhead();
                 }

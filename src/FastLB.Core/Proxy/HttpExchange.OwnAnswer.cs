@@ -1,3 +1,4 @@
+using FastLB.Core.Forwarding;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
@@ -52,8 +53,10 @@ internal sealed partial class HttpExchange
     private void SendOwnAnswer(ErrorResponse response)
     {
         var bytes = response.Bytes(_closeAfter, _method == RequestMethod.Head, _clientVersion);
-        Span<byte> lines = stackalloc byte[RateLimitLines.MaxBytes];
-        var extra = _exceeded is { } limit ? lines[..RateLimitLines.Write(limit, _verdict, lines)] : default;
+        Span<byte> lines = stackalloc byte[RateLimitLines.MaxBytes + MaxAddedBytes];
+        var length = _exceeded is { } limit ? RateLimitLines.Write(limit, _verdict, lines) : 0;
+        length += _requestId.IsEmpty ? 0 : Forwarder.WriteAnswerLine(_requestId, lines[length..]);
+        var extra = lines[..length];
         if (Loop.Buffers.TryRent(bytes.Length + extra.Length) is not { } buffer)
         {
             _client!.Abort(Outcome.OutOfMemory);

@@ -1,4 +1,5 @@
 using FastLB.Core.Balancing;
+using FastLB.Core.Forwarding;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
@@ -28,6 +29,12 @@ internal sealed partial class HttpExchange
         _expectsContinue = facts.ExpectsContinue;
         _requestBody = new BodyRelay(facts.Body, facts.Body.Kind == BodyKind.Chunked, settings.Limits.BodyBytes);
 
+        _clientAddress = client.Address;
+        if (client.Listener.Forwarder is { } forwarder)
+        {
+            Recognise(forwarder, source, head);
+        }
+
         _pool = RequestRoute.PoolOf(_proxy, client.Listener, source, facts);
         if (_pool is null)
         {
@@ -48,7 +55,7 @@ internal sealed partial class HttpExchange
 
         _wantsUpgrade = IsUpgrade(source, head, facts.Connection);
         _pool.Refresh();
-        _affinity = RequestRoute.AffinityOf(_pool, client.Address, source, head, facts);
+        _affinity = RequestRoute.AffinityOf(_pool, _clientAddress, source, head, facts);
         _priority = RequestRoute.PriorityOf(_pool.Pool.Settings.Queue, source, head);
         refusal = WriteRequestHead(source, head, facts);
         if (refusal != Refusal.None)
@@ -74,7 +81,7 @@ internal sealed partial class HttpExchange
             var settings = limit.Settings;
             var key = settings.Key == KeySource.Route
                 ? RequestRoute.HashOf(_client!.Listener, source, facts, limit.Seed)
-                : RequestKey.HashOf(settings.Key, settings.KeyNameBytes, _client!.Address, source, head, facts, limit.Seed);
+                : RequestKey.HashOf(settings.Key, settings.KeyNameBytes, _clientAddress, source, head, facts, limit.Seed);
             _verdict = limit.Limiter.TryTake(key, Loop.NowNs / 1000);
             if (!_verdict.Allowed)
             {
@@ -137,10 +144,15 @@ internal sealed partial class HttpExchange
             Upgrade = _wantsUpgrade,
             StrippedCookie = _pool!.Sticky is { Strip: true } sticky ? sticky.Name : default,
         };
+        if (_forwarder is not null && !TryForward(source, head, facts, ref rewrite))
+        {
+            return Refusal.HeadTooLarge;
+        }
+
         if (_requestBody.IsComplete)
         {
             // The usual case: a small buffer of its own, and the client's large one goes back at once.
-            _requestBuffer = Loop.Buffers.TryRent(Math.Min(head.Length + LoopBuffer.DataOffset, BufferPool.LargeCapacity));
+            _requestBuffer = Loop.Buffers.TryRent(Math.Min(head.Length + rewrite.ForwardingLines.Length + LoopBuffer.DataOffset, BufferPool.LargeCapacity));
             if (_requestBuffer is null)
             {
                 return Refusal.None;
@@ -248,6 +260,7 @@ internal sealed partial class HttpExchange
 
         var waitsSince = _phase == Phase.Queued;
         _phase = Phase.Queued;
+        _queuedSinceNs = waitsSince ? _queuedSinceNs : Loop.NowNs;
         if (!waitsSince)
         {
             Loop.Timers.Arm(_client!, Loop.NowMs + _pool.Timeouts.QueueMs);
@@ -259,6 +272,8 @@ internal sealed partial class HttpExchange
     internal void OnWorkerAvailable()
     {
         Invariant.That(_phase == Phase.Queued, "only a request that waits is served from the queue");
+        _queueNs += Loop.NowNs - _queuedSinceNs;
+        _queuedSinceNs = Loop.NowNs;
         ChooseWorker(tried: null, fresh: !_pool!.Pool.Guards.IsGuarded, hasWaited: true);
     }
 
@@ -275,7 +290,7 @@ internal sealed partial class HttpExchange
         _upstreamPool = chosen;
         _requestOnWire = false;
         _upstreamSendBroken = false;
-        if (!fresh && chosen.TryTakeIdle(this, careful: !IsIdempotent(_method)) is { } idle)
+        if (!fresh && !chosen.IsForOneClient && chosen.TryTakeIdle(this, careful: !IsIdempotent(_method)) is { } idle)
         {
             Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
             _upstream = idle;
@@ -287,6 +302,7 @@ internal sealed partial class HttpExchange
             Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
             _phase = Phase.Connecting;
             _upstream = connection;
+            _connectingSinceNs = Loop.NowNs;
             connection.Hold(admission);
             Loop.Timers.Arm(connection, Loop.NowMs + _pool!.Timeouts.ConnectMs);
         }
@@ -313,6 +329,13 @@ internal sealed partial class HttpExchange
         }
 
         _upstreamPool!.NoteConnected();
+        _connectNs += Loop.NowNs - _connectingSinceNs;
+        if (_pool!.Pool.Settings.ProxyProtocol != ProxyVersion.None)
+        {
+            SendProxyHeader();
+            return;
+        }
+
         Loop.Receive(_upstream!);
         SendRequest();
     }
@@ -353,6 +376,12 @@ internal sealed partial class HttpExchange
         {
             _relay!.OnUpstreamSent(result);
             AfterRelay();
+            return;
+        }
+
+        if (_phase == Phase.Connecting)
+        {
+            OnProxyHeaderSent(result);
             return;
         }
 

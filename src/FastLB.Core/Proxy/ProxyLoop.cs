@@ -97,20 +97,20 @@ public sealed class ProxyLoop : OwnCacheLines
     /// <summary>A pool's snapshot was swapped.</summary>
     public void OnPublished(int poolIndex) => Pools[poolIndex].ServeQueue();
 
-    internal HttpConnection RentHttp(HttpListener listener, in ClientAddress address)
+    internal HttpConnection RentHttp(HttpListener listener, in ClientAddress address, HttpArrival arrival = HttpArrival.Usual)
     {
         var connection = _freeHttp.TryTake() ?? new HttpConnection(this);
         connection.Address = address;
-        connection.Open(listener);
+        connection.Open(listener, arrival);
         Enlist(connection);
         return connection;
     }
 
-    internal TunnelConnection RentTunnel(TcpListener listener, in ClientAddress address)
+    internal TunnelConnection RentTunnel(TcpListener listener, in ClientAddress address, bool asksForHeader = false)
     {
         var connection = _freeTunnels.TryTake() ?? new TunnelConnection(this);
         connection.Address = address;
-        connection.Open(listener);
+        connection.Open(listener, asksForHeader);
         Enlist(connection);
         return connection;
     }

@@ -4,25 +4,55 @@ using FastLB.Core.Resilience;
 namespace FastLB.Core.Proxy;
 
 /// <summary>One loop's part of a TCP listener, all of whose connections go to one pool.</summary>
-public sealed class TcpListener(ProxyLoop proxy, ListenerSettings settings, LoopPool pool, ConcurrencyPerClient? perClient = null) : Listener
+public sealed class TcpListener : Listener
 {
-    public ListenerSettings Settings { get; } = settings;
+    private readonly ProxyLoop _proxy;
 
-    /// <summary>Counts each client's connections over all loops; null: they are not limited.</summary>
-    internal ConcurrencyPerClient? PerClient { get; } = perClient;
+    public TcpListener(ProxyLoop proxy, ListenerSettings settings, LoopPool pool, ConcurrencyPerClient? perClient = null, ConnectionPlaces? places = null)
+    {
+        _proxy = proxy;
+        Settings = settings;
+        Pool = pool;
+        Destination = ListenerAddress.Of(settings.Bind);
+        Doorway = new Doorway(proxy, this, settings, perClient, places);
+    }
 
-    public LoopPool Pool { get; } = pool;
+    public ListenerSettings Settings { get; }
+
+    public LoopPool Pool { get; }
+
+    /// <summary>Where clients connect to, as PROXY headers say it.</summary>
+    internal ClientAddress Destination { get; }
+
+    internal Doorway Doorway { get; }
+
+    public override bool MayBeFull => Doorway.LetsWait;
+
+    public override bool TryAdmit() => Doorway.TryAdmit();
+
+    public override void NotAdmitted() => Doorway.NotAdmitted();
 
     public override Peer? OnAccepting(in ClientAddress address)
     {
-        if (!ClientConnection.TryEnter(PerClient, address, out var place))
+        if (!Doorway.TryTakePlace())
         {
-            proxy.Metrics.ConnectionsRefused++;
+            _proxy.Metrics.ConnectionsRefused++;
             return null;
         }
 
-        var connection = proxy.RentTunnel(this, address);
-        connection.Hold(place);
-        return connection;
+        var asks = Doorway.AsksForHeader(address);
+        if (Doorway.Refuses(address))
+        {
+            _proxy.Metrics.ConnectionsRefused++;
+        }
+        else if (Doorway.TryEnter(address, isKnown: !asks, out var place))
+        {
+            var connection = _proxy.RentTunnel(this, address, asks);
+            connection.Hold(place);
+            return connection;
+        }
+
+        Doorway.GiveBackPlace();
+        return null;
     }
 }

@@ -23,7 +23,7 @@ internal sealed partial class Watch : IDisposable
         _log = log;
         _pools = [.. pools.Select((pool, i) => new PoolWatch(
             pool,
-            (worker, stopping) => AskAsync(worker, pool.Settings.Health!, stopping),
+            (worker, stopping) => AskAsync(worker, pool.Settings, stopping),
             (worker, text) => Tell(pool, worker, text),
             (ulong)(i + 1)))];
         _thread = new Thread(Run) { Name = "fastlb-watch", IsBackground = true };
@@ -61,9 +61,9 @@ internal sealed partial class Watch : IDisposable
         while (!_stop.Wait(tickMs));
     }
 
-    private static async Task<ProbeResult> AskAsync(Worker worker, HealthCheckSettings settings, CancellationToken stopping)
+    private static async Task<ProbeResult> AskAsync(Worker worker, PoolSettings settings, CancellationToken stopping)
     {
-        using var probe = new WorkerProbe(worker.Endpoint, settings);
+        using var probe = new WorkerProbe(worker.Endpoint, settings.Health!, settings.ProxyProtocol);
         return await probe.AskAsync(stopping).ConfigureAwait(false);
     }
 
