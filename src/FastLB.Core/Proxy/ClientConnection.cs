@@ -29,6 +29,9 @@ public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
         return !place.IsRefused;
     }
 
+    /// <summary>False for a connection that its listener has no place for. One that is let in holds a place, be it one that is not counted for its client.</summary>
+    protected bool HasPlace => !_place.IsRefused;
+
     /// <summary>The connection counts as one of its client's until it is closed.</summary>
     internal void Hold(ClientPlace place) => _place = place;
 
@@ -36,7 +39,7 @@ public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
     protected void Leave(ConcurrencyPerClient? perClient)
     {
         perClient?.Exit(_place);
-        _place = ClientPlace.Uncounted;
+        _place = ClientPlace.Refused;
     }
 
     // Links of the loop's list of open connections and of the queue that it may wait in.

@@ -61,14 +61,15 @@ public sealed partial class HttpConnection
     private void LeaveListener()
     {
         var doorway = _listener!.Doorway;
+        var hadPlace = HasPlace;
         Leave(doorway.PerClient);
-        if (_isOverLimit)
+        if (hadPlace)
         {
-            _listener.NoteAnswered();
+            doorway.GiveBackPlace();
         }
         else
         {
-            doorway.GiveBackPlace();
+            _listener.NoteAnswered();
         }
     }
 }

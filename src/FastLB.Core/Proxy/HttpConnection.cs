@@ -41,7 +41,6 @@ public sealed partial class HttpConnection : ClientConnection
     private int _seen;
     private Phase _phase;
     private bool _headTimed;
-    private bool _isOverLimit;
 
     internal HttpConnection(ProxyLoop proxy)
         : base(proxy)
@@ -69,18 +68,17 @@ public sealed partial class HttpConnection : ClientConnection
     /// <summary>True when the last receive brought so much that moving what follows would have paid.</summary>
     internal bool BringsMuch { get; set; }
 
-    internal void Open(HttpListener listener, HttpArrival arrival)
+    internal void Open(HttpListener listener, bool asksForHeader)
     {
         Invariant.That(_phase == Phase.Closed && Received.IsEmpty && _exchange is null, "an object starts clean");
         _listener = listener;
-        _isOverLimit = arrival == HttpArrival.OverLimit;
-        _phase = arrival == HttpArrival.SaysWhose ? Phase.AwaitingProxyHeader : Phase.AwaitingHead;
+        _phase = asksForHeader ? Phase.AwaitingProxyHeader : Phase.AwaitingHead;
     }
 
     // 1. Accepted: the head's deadline runs from here, whatever trickles in.
     public override void OnAccepted()
     {
-        if (_isOverLimit)
+        if (!HasPlace)
         {
             TellThatFull();
             return;

@@ -74,7 +74,7 @@ public sealed class HttpListener : Listener
             return null;
         }
 
-        var connection = _proxy.RentHttp(this, address, asks ? HttpArrival.SaysWhose : HttpArrival.Usual);
+        var connection = _proxy.RentHttp(this, address, asks);
         connection.Hold(place);
         return connection;
     }
@@ -90,20 +90,8 @@ public sealed class HttpListener : Listener
             return null;
         }
 
+        // It holds no place, by which it is known.
         _answered++;
-        return _proxy.RentHttp(this, address, HttpArrival.OverLimit);
+        return _proxy.RentHttp(this, address);
     }
-}
-
-/// <summary>How a connection begins.</summary>
-internal enum HttpArrival : byte
-{
-    /// <summary>With a request.</summary>
-    Usual,
-
-    /// <summary>With a PROXY header.</summary>
-    SaysWhose,
-
-    /// <summary>It is one too many and is only told so.</summary>
-    OverLimit,
 }

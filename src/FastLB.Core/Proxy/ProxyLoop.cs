@@ -97,11 +97,11 @@ public sealed class ProxyLoop : OwnCacheLines
     /// <summary>A pool's snapshot was swapped.</summary>
     public void OnPublished(int poolIndex) => Pools[poolIndex].ServeQueue();
 
-    internal HttpConnection RentHttp(HttpListener listener, in ClientAddress address, HttpArrival arrival = HttpArrival.Usual)
+    internal HttpConnection RentHttp(HttpListener listener, in ClientAddress address, bool asksForHeader = false)
     {
         var connection = _freeHttp.TryTake() ?? new HttpConnection(this);
         connection.Address = address;
-        connection.Open(listener, arrival);
+        connection.Open(listener, asksForHeader);
         Enlist(connection);
         return connection;
     }

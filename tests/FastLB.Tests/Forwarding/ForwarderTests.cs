@@ -10,7 +10,7 @@ namespace FastLB.Tests.Forwarding;
 public sealed class ForwarderTests
 {
     private static readonly NetworkSet s_trusted = new([IPNetwork.Parse("10.0.0.0/8"), IPNetwork.Parse("2001:db8::/32")], unix: true);
-    private static readonly ClientAddress s_proxy = new(0x0A000001, 7);
+    private static readonly ClientAddress s_proxy = new(0x0A000001, 0);
     private static readonly ClientAddress s_stranger = new(0xC0000207, 7);
 
     [Theory]

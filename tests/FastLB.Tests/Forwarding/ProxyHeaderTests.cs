@@ -35,7 +35,7 @@ public sealed class ProxyHeaderTests
         { "PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\nGET /", "255.255.255.255:65535", "255.255.255.255:65535", 5 },
         { "PROXY TCP6 2001:db8::1 ::1 1 2\r\n", "[2001:db8::1]:1", "[::1]:2", 0 },
         { Signature + "\x21\x11\0\x0c\x01\x02\x03\x04\x05\x06\x07\x08\0\x50\x01\xbbGET", "1.2.3.4:80", "5.6.7.8:443", 3 },
-        { Signature + "\x21\x11\0\x12\x01\x02\x03\x04\x05\x06\x07\x08\0\x50\x01\xbb\x04\0\x03abc", "1.2.3.4:80", "5.6.7.8:443", 0 },
+        { Signature + "\x21\x11\0\x12\x01\x02\x03\x04\x05\x06\x07\x08\0\x50\x01\xbb\x04\0\u0003abc", "1.2.3.4:80", "5.6.7.8:443", 0 },
     };
 
     [Theory]
@@ -53,7 +53,7 @@ public sealed class ProxyHeaderTests
     [InlineData("PROXY UNKNOWN\r\n")]
     [InlineData("PROXY UNKNOWN ffff:f whatever 1\r\n")]
     [InlineData(Signature + "\x20\0\0\0")]
-    [InlineData(Signature + "\x20\x11\0\x02ab")]
+    [InlineData(Signature + "\x20\x11\0\u0002ab")]
     [InlineData(Signature + "\x21\0\0\x03\x04\0\0")]
     [InlineData(Signature + "\x21\x12\0\x0c\x01\x02\x03\x04\x05\x06\x07\x08\0\x50\x01\xbb")]
     public void A_header_without_addresses_leaves_the_connections_own(string text)
