@@ -48,3 +48,7 @@ public sealed class PipelinedClientOnAutoTests() : PipelinedClientTests("auto");
 public sealed class ProtectionOnEpollTests() : ProtectionTests("epoll");
 
 public sealed class ProtectionOnAutoTests() : ProtectionTests("auto");
+
+public sealed class ListenerOnEpollTests() : ListenerTests("epoll");
+
+public sealed class ListenerOnAutoTests() : ListenerTests("auto");
