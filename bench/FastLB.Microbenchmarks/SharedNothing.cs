@@ -70,14 +70,14 @@ public static class SharedNothing
 
     private static Pool MakePool(int loops)
     {
-        var pool = new Pool(new PoolSettings { Name = "app" }, 0, loops);
+        var pool = new Pool(new PoolSettings { Name = "app" }, loops);
         pool.Publish(new WorkerSet(Enumerable.Range(0, Workers).Select(slot => new Worker("app", slot, 1, Endpoint.Unix("/run/app.sock"), loops)), []));
         return pool;
     }
 
     /// <summary>All loops are made by one thread, one after the other, as the server does it.</summary>
     private static ProxyLoop[] MakeLoops(Pool[] pools) =>
-        [.. pools.Select((pool, loop) => new ProxyLoop(new IdleLoop(loop), [pool], [null]))];
+        [.. pools.Select((pool, loop) => new ProxyLoop(new IdleLoop(loop), [pool]))];
 
     private static void Serve(ProxyLoop proxy, int requests, Action? counted)
     {
@@ -94,9 +94,9 @@ public static class SharedNothing
             var worker = pool.Pick(Affinity.None, null)!.Worker;
             worker.Begin(loop.Index);
             loop.Timers.Arm(timer, loop.NowMs + 30_000);
-            pool.Requests++;
+            pool.Counters.Requests++;
             pool.Budget.Deposit();
-            pool.Count(Outcome.Completed);
+            pool.Counters.Count(Outcome.Completed);
             proxy.Metrics.Requests++;
             proxy.Metrics.BytesFromClients += 40;
             proxy.Metrics.BytesToClients += 128;

@@ -19,6 +19,7 @@ internal static unsafe partial class Libc
     internal const int SO_KEEPALIVE = 9;
     internal const int SO_LINGER = 13;
     internal const int SO_REUSEPORT = 15;
+    internal const int SO_ATTACH_FILTER = 26;
     internal const int SO_ACCEPTCONN = 30;
     internal const int IPPROTO_TCP = 6;
     internal const int IPPROTO_IPV6 = 41;
@@ -31,6 +32,7 @@ internal static unsafe partial class Libc
     internal const int TCP_CONGESTION = 13;
     internal const int TCP_USER_TIMEOUT = 18;
     internal const int TCP_FASTOPEN = 23;
+    internal const int SHUT_RD = 0;
     internal const int SHUT_WR = 1;
     internal const int MSG_PEEK = 2;
     internal const int MSG_TRUNC = 0x20;

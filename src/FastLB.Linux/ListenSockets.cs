@@ -43,11 +43,12 @@ public sealed class ListenSockets
     /// <param name="count">How many loops there are.</param>
     /// <param name="clientSpeaksFirst">
     /// The protocol begins with the client, so a TCP connection need not be accepted before its first bytes are there (tcp(7),
-    /// TCP_DEFER_ACCEPT). One that stays silent is accepted after a second. Before the sockets are closed, see <see cref="EndDeferral"/>.
+    /// TCP_DEFER_ACCEPT). One that stays silent is accepted after a second. Before the sockets are closed, see <see cref="BeginEnd"/>.
     /// </param>
     /// <param name="options">How they are set up.</param>
     /// <param name="sockets">The sockets.</param>
-    public static int Open(Endpoint endpoint, int count, bool clientSpeaksFirst, ListenOptions options, out ListenSockets? sockets)
+    /// <param name="besideOwn">Whether this process listens there already and the new sockets shall stand beside those (not for unix paths).</param>
+    public static int Open(Endpoint endpoint, int count, bool clientSpeaksFirst, ListenOptions options, out ListenSockets? sockets, bool besideOwn = false)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         sockets = null;
@@ -56,7 +57,7 @@ public sealed class ListenSockets
         var setup = new SocketSetup(options);
         var result = endpoint.IsInherited ? OpenInherited(ref bound, count, setup, descriptors)
             : endpoint.IsUnix ? OpenUnix(endpoint, count, setup, descriptors)
-            : OpenIp(ref bound, count, clientSpeaksFirst, setup, descriptors);
+            : OpenIp(ref bound, count, clientSpeaksFirst, besideOwn, setup, descriptors);
         if (result < 0)
         {
             foreach (var descriptor in descriptors)
@@ -72,32 +73,50 @@ public sealed class ListenSockets
     }
 
     /// <summary>
-    /// From now on connections are handed over at their next packet, whatever it is. A connection that the kernel still keeps to itself
-    /// is reset when its listening socket closes. Any thread may call it while the sockets are open.
+    /// No connection begins any more, so that none is cut off when the sockets close (<see cref="SynFilter"/>), and those that have begun are handed over at their next packet,
+    /// whatever it is. A connection that the kernel still keeps to itself is reset when its listening socket closes. Any thread may call it while the sockets are
+    /// open; the loops go on accepting until the queues are empty.
     /// </summary>
-    public void EndDeferral()
+    public void BeginEnd()
     {
         foreach (var descriptor in Endpoint.IsUnix || IsInherited ? [] : Descriptors)
         {
+            SynFilter.Attach(descriptor);
             Libc.SetOption(descriptor, Libc.IPPROTO_TCP, Libc.TCP_DEFER_ACCEPT, 0);
+        }
+    }
+
+    /// <summary>
+    /// The same for a unix socket, directly before the loops stop: from here on connecting is refused, what waits can still be accepted, and accepting what does not
+    /// wait fails at once.
+    /// </summary>
+    public void RefuseUnix()
+    {
+        if (Endpoint.IsUnix && !IsInherited && Descriptors.Count > 0)
+        {
+            Libc.Shutdown(Descriptors[0], Libc.SHUT_RD);
         }
     }
 
     /// <summary>Closes a socket that no loop has taken over.</summary>
     public static void Abandon(int descriptor) => Libc.Close(descriptor);
 
-    private static int OpenIp(ref Endpoint endpoint, int count, bool clientSpeaksFirst, SocketSetup setup, List<int> descriptors)
+    private static int OpenIp(ref Endpoint endpoint, int count, bool clientSpeaksFirst, bool besideOwn, SocketSetup setup, List<int> descriptors)
     {
         // With SO_REUSEPORT a second FastLB of the same user would bind happily and take half of the connections. A first
         // bind without the option finds out whether anybody is there.
-        var probe = OpenOne(endpoint, reusePort: false, setup, listen: false);
-        if (probe < 0)
+        if (!besideOwn)
         {
-            return probe;
+            var probe = OpenOne(endpoint, reusePort: false, setup, listen: false);
+            if (probe < 0)
+            {
+                return probe;
+            }
+
+            endpoint = BoundEndpoint(probe, endpoint);
+            Libc.Close(probe);
         }
 
-        endpoint = BoundEndpoint(probe, endpoint);
-        Libc.Close(probe);
         for (var i = 0; i < count; i++)
         {
             var descriptor = OpenOne(endpoint, reusePort: true, setup, listen: true);

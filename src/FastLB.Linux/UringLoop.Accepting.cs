@@ -36,9 +36,8 @@ public sealed unsafe partial class UringLoop
         entry.IsStopping = true;
         Timers.Cancel(entry);
 
-        if (entry.Parked is >= 0 and var parked)
+        while (entry.Parked.TryDequeue(out var parked))
         {
-            entry.Parked = -1;
             AskNameAndAdopt(entry, parked);
         }
 
@@ -59,7 +58,7 @@ public sealed unsafe partial class UringLoop
             {
                 AskNameAndAdopt(entry, slot);
             }
-            else if (slot == -Libc.EAGAIN || IoError.IsLocalExhaustion(-slot))
+            else if (slot is -Libc.EAGAIN or -Libc.EINVAL || IoError.IsLocalExhaustion(-slot))
             {
                 break;
             }
@@ -71,11 +70,18 @@ public sealed unsafe partial class UringLoop
 
     public override void ResumeAccepting(Listener listener)
     {
-        if (_listeners.Find(e => ReferenceEquals(e.Listener, listener)) is { IsStopping: false, Parked: >= 0 } entry && listener.TryAdmit())
+        if (_listeners.FindLast(e => ReferenceEquals(e.Listener, listener)) is not { IsStopping: false } entry)
         {
-            var parked = entry.Parked;
-            entry.Parked = -1;
-            BeginAdopting(entry, parked);
+            return;
+        }
+
+        while (entry.Parked.Count > 0 && listener.TryAdmit())
+        {
+            BeginAdopting(entry, entry.Parked.Dequeue());
+        }
+
+        if (entry.Parked.Count == 0 && entry.IsFull)
+        {
             entry.Resume();
         }
     }
@@ -86,7 +92,7 @@ public sealed unsafe partial class UringLoop
         {
             if (!entry.IsStopping && !entry.Listener.TryAdmit())
             {
-                entry.Parked = completion.Result;
+                Park(entry, completion);
                 return;
             }
 
@@ -95,6 +101,12 @@ public sealed unsafe partial class UringLoop
 
         if (completion.HasMore || entry.IsStopping)
         {
+            return;
+        }
+
+        if (entry.Parked.Count > 0)
+        {
+            entry.IsFull = true;
             return;
         }
 
@@ -108,6 +120,19 @@ public sealed unsafe partial class UringLoop
             // What a client broke while it waited (ECONNABORTED and the like) says nothing about the next one.
             entry.Resume();
         }
+    }
+
+    /// <summary>A multishot accept, of a listener that has only now been told to let clients wait, is cancelled; what it brings until then waits here, too.</summary>
+    private void Park(ListenerEntry entry, in Completion completion)
+    {
+        entry.Parked.Enqueue(completion.Result);
+        if (completion.HasMore && entry.Parked.Count == 1)
+        {
+            ref var cancel = ref Entry(UringAbi.AsyncCancel, TagOf(Kind.Ignored, 0));
+            cancel.Address = TagOf(Kind.Accept, entry.Index);
+        }
+
+        entry.IsFull |= !completion.HasMore;
     }
 
     private void BeginAdopting(ListenerEntry entry, int slot)
@@ -233,8 +258,11 @@ public sealed unsafe partial class UringLoop
 
         internal bool IsStopping { get; set; }
 
-        /// <summary>A connection that was accepted and found no place; -1: none.</summary>
-        internal int Parked { get; set; } = -1;
+        /// <summary>Connections that were accepted and found no place; one at most, unless the listener did not let clients wait before.</summary>
+        internal Queue<int> Parked { get; } = new();
+
+        /// <summary>Nothing is accepted until there is a place.</summary>
+        internal bool IsFull { get; set; }
 
         internal bool HasAddresses => family != Libc.AF_UNIX;
 
@@ -243,6 +271,7 @@ public sealed unsafe partial class UringLoop
         internal void Resume()
         {
             ref var entry = ref loop.Entry(UringAbi.Accept, TagOf(Kind.Accept, Index));
+            IsFull = false;
             entry.Descriptor = Listener.Handle;
             entry.FileIndex = UringAbi.FileIndexAllocate;
             entry.Priority = Listener.MayBeFull ? (ushort)0 : UringAbi.AcceptMultishot;

@@ -19,31 +19,49 @@ internal sealed partial class FullListeners : IDisposable
     private const int QuietLooks = 5;
 
     private readonly ILogger _log;
-    private readonly Episode[] _episodes;
-    private readonly Timer? _timer;
+    private readonly Func<IReadOnlyList<WatchedListener>> _listeners;
+    private readonly Dictionary<ConnectionPlaces, Episode> _episodes = [];
+    private readonly Timer _timer;
 
-    public FullListeners(IReadOnlyList<WatchedListener> listeners, ILogger log)
+    /// <param name="listeners">Those of now; a reload changes them.</param>
+    /// <param name="log">Where it is told.</param>
+    public FullListeners(Func<IReadOnlyList<WatchedListener>> listeners, ILogger log)
     {
         _log = log;
-        _episodes = [.. listeners.Select(l => new Episode(l))];
-        _timer = _episodes.Length == 0 ? null : new Timer(_ => Look(), null, LookMs, LookMs);
+        _listeners = listeners;
+        _timer = new Timer(_ => Look(), null, LookMs, LookMs);
     }
 
-    public static ListenerStatus Describe(string bind, string protocol, ConnectionPlaces? places, string? acceleration) =>
-        new(bind, protocol, places is { Limit: > 0 } ? places.InUse : null, acceleration)
+    public static ListenerStatus Describe(ServedListener listener, string protocol, string? acceleration)
+    {
+        var places = listener.Places;
+        return new ListenerStatus(listener.Sockets.Endpoint.ToString(), protocol, places?.InUse, acceleration)
         {
             MaxConnections = places is { Limit: > 0 } ? places.Limit : null,
             TurnedAway = places?.TurnedAway,
         };
+    }
 
-    public void Dispose() => _timer?.Dispose();
+    public void Dispose() => _timer.Dispose();
 
     private void Look()
     {
         lock (_episodes)
         {
-            foreach (var episode in _episodes)
+            var listeners = _listeners();
+            foreach (var gone in _episodes.Keys.Except(listeners.Select(l => l.Places)).ToArray())
             {
+                _episodes.Remove(gone);
+            }
+
+            foreach (var listener in listeners)
+            {
+                if (!_episodes.TryGetValue(listener.Places, out var episode))
+                {
+                    _episodes[listener.Places] = episode = new Episode();
+                }
+
+                episode.Listener = listener;
                 Look(episode);
             }
         }
@@ -83,9 +101,9 @@ internal sealed partial class FullListeners : IDisposable
     [LoggerMessage(LogLevel.Information, "{bind} has room again; {count} connections had found none")]
     private partial void LogOver(string bind, long count);
 
-    private sealed class Episode(WatchedListener listener)
+    private sealed class Episode
     {
-        public WatchedListener Listener { get; } = listener;
+        public WatchedListener Listener { get; set; } = null!;
 
         public bool IsOn { get; set; }
 

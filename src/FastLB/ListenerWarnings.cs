@@ -1,4 +1,3 @@
-using FastLB.Core.Proxy;
 using FastLB.Linux;
 
 namespace FastLB;
@@ -6,13 +5,13 @@ namespace FastLB;
 /// <summary>Says at start what of the listeners' configuration this machine cannot keep.</summary>
 internal static partial class ListenerWarnings
 {
-    public static void Tell(Settings settings, IEnumerable<(ListenerSettings Settings, ListenSockets Sockets)> listeners, ILogger log)
+    public static void Tell(Settings settings, IEnumerable<ServedListener> listeners, ILogger log)
     {
-        foreach (var (_, sockets) in listeners)
+        foreach (var listener in listeners)
         {
-            foreach (var refused in sockets.Refused)
+            foreach (var refused in listener.Sockets.Refused)
             {
-                LogRefused(log, sockets.Endpoint.ToString(), refused);
+                LogRefused(log, listener.Sockets.Endpoint.ToString(), refused);
             }
         }
 

@@ -36,10 +36,13 @@ public sealed record Settings
     /// <summary>How many client connections all listeners together may have; 0: any number.</summary>
     public int MaxConnections { get; init; }
 
-    public required IReadOnlyList<ListenerSettings> Listeners { get; init; }
+    /// <summary>Whether the file is read again whenever it has changed.</summary>
+    public bool IsWatched { get; init; }
 
-    public required IReadOnlyList<PoolSettings> Pools { get; init; }
+    public required IReadOnlyList<ListenerSettings> Listeners { get; init => field = ValueList.Of(value); }
+
+    public required IReadOnlyList<PoolSettings> Pools { get; init => field = ValueList.Of(value); }
 
     /// <summary>For the pools whose processes FastLB runs.</summary>
-    public IReadOnlyList<RunSettings> Runs { get; init; } = [];
+    public IReadOnlyList<RunSettings> Runs { get; init => field = ValueList.Of(value); } = ValueList.Of<RunSettings>([]);
 }

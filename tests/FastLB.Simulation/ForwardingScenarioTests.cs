@@ -95,7 +95,7 @@ public sealed class ForwardingScenarioTests
         var client = stage.Client("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         stage.Pass(40);
         stage.Pool.Publish(new WorkerSet(stage.Workers, []));
-        stage.Proxy.OnPublished(0);
+        stage.Proxy.OnPublished(stage.Pool);
         var worker = stage.NextAtWorker();
         stage.Pass(70);
         worker.Say(Ok);

@@ -87,7 +87,7 @@ public sealed class FullListenerScenarioTests
     public void The_whole_servers_limit_holds_over_all_listeners_and_wakes_them()
     {
         var total = new ConnectionPlaces(1);
-        var stage = new Stage(places: ConnectionPlaces.Of(0, total), listening: l => l with { WhenFull = WhenFull.Wait });
+        var stage = new Stage(places: new ConnectionPlaces(0, total), listening: l => l with { WhenFull = WhenFull.Wait });
         var http = stage.Client(Get);
         stage.NextAtWorker();
         var tcp = stage.Client("hello", tcp: true);
@@ -131,5 +131,33 @@ public sealed class FullListenerScenarioTests
         stage.Proxy.BeginDrain(10);
         stage.Settle();
         Assert.StartsWith("HTTP/1.1 503 ", waiting.Heard, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_limit_that_comes_with_a_reload_counts_those_who_come_after_it_and_another_one_wakes_who_waits()
+    {
+        var stage = new Stage();
+        var before = stage.Client(Get);
+        var places = new ConnectionPlaces(1);
+        var settings = stage.Http.Settings with { WhenFull = WhenFull.Wait };
+        stage.Http.Use(settings, stage.Http.Routes, null, places);
+        stage.Client(Get);
+        var waiting = stage.Client(Get);
+        Assert.Equal((1, 2), (places.InUse, stage.Proxy.OpenCount));
+
+        // Who came before gives nothing back.
+        before.Socket.Close(reset: true);
+        stage.Settle();
+        Assert.Equal((1, 1), (places.InUse, stage.Proxy.OpenCount));
+
+        places.Limit = 2;
+        stage.Settle();
+        Assert.Equal((2, 2, "open"), (places.InUse, stage.Proxy.OpenCount, waiting.End));
+
+        var told = stage.Client(Get);
+        Assert.Equal("", told.Heard);
+        stage.Http.Use(settings with { WhenFull = WhenFull.Answer }, stage.Http.Routes, null, places);
+        stage.Settle();
+        Assert.StartsWith("HTTP/1.1 503 ", told.Heard, StringComparison.Ordinal);
     }
 }

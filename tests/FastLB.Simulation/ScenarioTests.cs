@@ -32,8 +32,8 @@ public sealed class ScenarioTests
         var client = stage.Client("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n");
         Assert.StartsWith("HTTP/1.1 400 ", client.Heard, StringComparison.Ordinal);
         Assert.Equal(1, stage.Of(Outcome.ClientMalformed));
-        Assert.Equal(1, stage.Proxy.Pools[0].Of(Outcome.ClientMalformed));
-        Assert.Equal(1, stage.Proxy.Pools[0].Requests);
+        Assert.Equal(1, stage.Proxy.Pools[0].Counters.Of(Outcome.ClientMalformed));
+        Assert.Equal(1, stage.Proxy.Pools[0].Counters.Requests);
     }
 
     [Fact]
@@ -183,7 +183,7 @@ public sealed class ScenarioTests
         Assert.Contains("Retry-After", late.Heard, StringComparison.Ordinal);
         Assert.Equal(1, stage.Of(Outcome.QueueFull));
         stage.Pool.Publish(new WorkerSet([worker], []));
-        stage.Proxy.OnPublished(0);
+        stage.Proxy.OnPublished(stage.Pool);
         foreach (var client in waiting)
         {
             stage.NextAtWorker().Say(Ok);
@@ -225,7 +225,7 @@ public sealed class ScenarioTests
         client.Socket.Close();
         stage.Settle();
         stage.Pool.Publish(new WorkerSet(stage.Workers, []));
-        stage.Proxy.OnPublished(0);
+        stage.Proxy.OnPublished(stage.Pool);
         stage.NextAtWorker().Say(Ok);
         stage.Settle();
         Assert.False(stage.HasMoreAtWorkers);

@@ -104,7 +104,13 @@ internal sealed partial class SimLoop(SimNetwork network, BufferPool buffers, ul
         network.Note();
     }
 
-    public override void ResumeAccepting(Listener listener) => _full.Remove(listener);
+    public override void ResumeAccepting(Listener listener)
+    {
+        if (_full.Remove(listener))
+        {
+            network.Note();
+        }
+    }
 
     public override void Connect(Peer peer, Endpoint endpoint) => Submit(() =>
     {

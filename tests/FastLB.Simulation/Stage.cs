@@ -40,10 +40,10 @@ internal sealed class Stage
             PipelineDepth = pipelineDepth,
         };
         settings = pooling?.Invoke(settings) ?? settings;
-        Pool = new Pool(settings, 0);
+        Pool = new Pool(settings, sticky: sticky is null ? null : new StickyCookie("app", sticky, new byte[32]));
         Workers = [.. Enumerable.Range(0, workers).Select(slot => MakeWorker(slot, 1))];
         Pool.Publish(new WorkerSet(Workers, []));
-        Proxy = new ProxyLoop(Loop, [Pool], [sticky is null ? null : new StickyCookie("app", sticky, new byte[32])]);
+        Proxy = new ProxyLoop(Loop, [Pool]);
         RouteRule[] rules = hosts is null ? [new RouteRule(null, path, "app")] : [.. hosts.Select(h => new RouteRule(h, path, "app"))];
         var listener = new ListenerSettings
         {
@@ -52,8 +52,8 @@ internal sealed class Stage
             Timeouts = timeouts ?? Timeouts.Default,
         };
         listener = listening?.Invoke(listener) ?? listener;
-        Http = new HttpListener(Proxy, listener, new RouteTable(rules, _ => 0), places: places);
-        Tcp = new TcpListener(Proxy, listener, Proxy.Pools[0], places: places);
+        Http = new HttpListener(Proxy, listener, new RouteTable(rules), places: places);
+        Tcp = new TcpListener(Proxy, listener, places: places);
         Loop.Listen(Http, Network.OpenBacklog());
         Loop.Listen(Tcp, Network.OpenBacklog());
     }

@@ -21,6 +21,7 @@ public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
     public ClientAddress Address { get; internal set; }
 
     private ClientPlace _place;
+    private bool _isCounted;
 
     /// <summary>Counts one more connection of a client, where they are limited. False when it has as many as it may. Peers on unix sockets are not told apart.</summary>
     internal static bool TryEnter(ConcurrencyPerClient? perClient, in ClientAddress address, out ClientPlace place)
@@ -35,11 +36,22 @@ public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
     /// <summary>The connection counts as one of its client's until it is closed.</summary>
     internal void Hold(ClientPlace place) => _place = place;
 
-    /// <summary>It counts no more. What counted it is the listener's, which the connection forgets when it closes.</summary>
-    protected void Leave(ConcurrencyPerClient? perClient)
+    /// <summary>The same, of a connection that has just been let in.</summary>
+    /// <param name="place">That of its client.</param>
+    /// <param name="isCounted">Whether it has a place of its listener's to give back.</param>
+    internal void Hold(ClientPlace place, bool isCounted)
     {
-        perClient?.Exit(_place);
+        _place = place;
+        _isCounted = isCounted;
+    }
+
+    /// <summary>It counts no more, neither as one of its listener's nor as one of its client's.</summary>
+    private protected void Leave(Doorway doorway)
+    {
+        doorway.PerClient?.Exit(_place);
+        doorway.GiveBackPlace(_isCounted);
         _place = ClientPlace.Refused;
+        _isCounted = false;
     }
 
     // Links of the loop's list of open connections and of the queue that it may wait in.
@@ -61,6 +73,15 @@ public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
 
     /// <summary>Where what waits stands in the queue, from 0 to 7, the greatest first.</summary>
     public virtual int Priority => QueueSettings.DefaultPriority;
+
+    /// <summary>The listener by which it came; null once it is closed.</summary>
+    internal abstract Listener? CameBy { get; }
+
+    /// <summary>The pool at which it has something running; null while it has nothing.</summary>
+    internal abstract LoopPool? GoesTo { get; }
+
+    /// <summary>Another pool takes the place of the one for which it waited; it is no longer in the queue.</summary>
+    internal abstract void OnPoolReplaced(LoopPool successor);
 
     /// <summary>Something more important took its place in a full queue.</summary>
     internal abstract void OnDisplaced();

@@ -9,7 +9,7 @@ namespace FastLB.Core.Proxy;
 /// </summary>
 public sealed class ConnectionPlaces
 {
-    private readonly AtomicLimit? _own;
+    private readonly AtomicLimit _own;
     private readonly ConnectionPlaces? _total;
     private AcceptWaiter[] _waiters = [];
     private int _waiting;
@@ -19,18 +19,23 @@ public sealed class ConnectionPlaces
     /// <param name="total">The server's, or null.</param>
     public ConnectionPlaces(int limit, ConnectionPlaces? total = null)
     {
-        _own = limit > 0 ? new AtomicLimit(limit) : null;
+        _own = new AtomicLimit(limit > 0 ? limit : int.MaxValue);
         _total = total;
     }
 
-    /// <summary>Those of a listener, or null where nothing limits it.</summary>
-    public static ConnectionPlaces? Of(int limit, ConnectionPlaces? total) => limit > 0 || total is not null ? new ConnectionPlaces(limit, total) : null;
+    /// <summary>The limit of its own; 0 for none. Who waits is woken when it changes; who is there stays.</summary>
+    public int Limit
+    {
+        get => _own.Limit is var limit and < int.MaxValue ? limit : 0;
+        set
+        {
+            _own.Limit = value > 0 ? value : int.MaxValue;
+            WakeWaiting();
+        }
+    }
 
-    /// <summary>The limit of its own; 0 without one.</summary>
-    public int Limit => _own?.Limit ?? 0;
-
-    /// <summary>Connections that are counted; 0 without a limit of its own.</summary>
-    public int InUse => _own?.InUse ?? 0;
+    /// <summary>Connections that are counted.</summary>
+    public int InUse => _own.InUse;
 
     /// <summary>How often a connection found no place, and was answered, closed or left to wait.</summary>
     public long TurnedAway => Volatile.Read(ref _turnedAway);
@@ -38,14 +43,14 @@ public sealed class ConnectionPlaces
     /// <summary>Takes a place. False when there is none here or in the server as a whole.</summary>
     public bool TryEnter()
     {
-        if (_own?.TryEnter() == false)
+        if (!_own.TryEnter())
         {
             return false;
         }
 
         if (_total?.TryEnter() == false)
         {
-            _own?.Exit();
+            _own.Exit();
             return false;
         }
 
@@ -55,7 +60,7 @@ public sealed class ConnectionPlaces
     /// <summary>Gives the place back.</summary>
     public void Exit()
     {
-        _own?.Exit();
+        _own.Exit();
         WakeWaiting();
         _total?.Exit();
     }

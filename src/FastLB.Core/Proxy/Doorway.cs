@@ -11,39 +11,54 @@ namespace FastLB.Core.Proxy;
 internal sealed class Doorway
 {
     private readonly ProxyLoop _proxy;
-    private readonly ListenerSettings _settings;
-    private readonly ConnectionPlaces? _places;
-    private readonly AcceptWaiter? _waiter;
+    private readonly Listener _listener;
+    private ListenerSettings _settings;
+    private ConnectionPlaces? _places;
+    private AcceptWaiter? _waiter;
     private int _admitted;
 
-    public Doorway(ProxyLoop proxy, Listener listener, ListenerSettings settings, ConcurrencyPerClient? perClient, ConnectionPlaces? places)
+    public Doorway(ProxyLoop proxy, Listener listener, ListenerSettings settings)
     {
         _proxy = proxy;
+        _listener = listener;
         _settings = settings;
-        _places = places;
-        PerClient = perClient;
-        if (places is not null && settings.WhenFull == WhenFull.Wait)
-        {
-            _waiter = new AcceptWaiter(listener, proxy.Loop, places);
-            places.Register(_waiter);
-        }
     }
 
     /// <summary>Counts each client's connections over all loops; null: they are not limited.</summary>
-    public ConcurrencyPerClient? PerClient { get; }
+    public ConcurrencyPerClient? PerClient { get; private set; }
 
     /// <summary>Whether connections wait outside when it is full.</summary>
-    public bool LetsWait => _waiter is not null;
+    public bool LetsWait => _waiter is not null && _settings.WhenFull == WhenFull.Wait;
+
+    /// <summary>From the next connection on. Places that were counted once are counted for good.</summary>
+    public void Use(ListenerSettings settings, ConcurrencyPerClient? perClient, ConnectionPlaces? places)
+    {
+        var letWait = LetsWait;
+        _settings = settings;
+        _places = places;
+        PerClient = perClient;
+        if (places is not null && settings.WhenFull == WhenFull.Wait && _waiter is null)
+        {
+            _waiter = new AcceptWaiter(_listener, _proxy.Loop, places);
+            places.Register(_waiter);
+        }
+
+        if (letWait && !LetsWait && _listener.IsListening)
+        {
+            // Who waits outside is told now.
+            _proxy.Loop.ResumeAccepting(_listener);
+        }
+    }
 
     /// <summary>A place for the connection that is about to be accepted. It is that of the next one that comes in.</summary>
     public bool TryAdmit()
     {
-        if (_waiter is null)
+        if (!LetsWait)
         {
             return true;
         }
 
-        if (_waiter.TryEnterOrWait())
+        if (_waiter!.TryEnterOrWait())
         {
             _admitted++;
             return true;
@@ -63,8 +78,10 @@ internal sealed class Doorway
     }
 
     /// <summary>The place of a connection that came in: the one that it was admitted with, or one that is there. False when it is full.</summary>
-    public bool TryTakePlace()
+    /// <param name="isCounted">Whether there is a place to give back.</param>
+    public bool TryTakePlace(out bool isCounted)
     {
+        isCounted = _places is not null;
         if (_admitted > 0)
         {
             _admitted--;
@@ -80,7 +97,13 @@ internal sealed class Doorway
         return false;
     }
 
-    public void GiveBackPlace() => _places?.Exit();
+    public void GiveBackPlace(bool isCounted)
+    {
+        if (isCounted)
+        {
+            _places!.Exit();
+        }
+    }
 
     /// <summary>Whether a peer has to say, or may say, whose connection it is.</summary>
     public bool AsksForHeader(in ClientAddress peer) => _settings.ProxyProtocol != ProxyProtocolMode.Off && _settings.ProxyProtocolFrom.Contains(peer);

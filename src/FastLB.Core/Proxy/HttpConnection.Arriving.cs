@@ -57,19 +57,13 @@ public sealed partial class HttpConnection
     /// <summary>Nothing of it was read, so the answer ends the connection, in good order.</summary>
     private void TellThatFull() => BeginExchange().Answer(ErrorResponses.TooManyConnections, Outcome.ConnectionLimit, close: true);
 
-    /// <summary>The connection is closed and counts no more, neither as one of the listener's nor as one of its client's.</summary>
     private void LeaveListener()
     {
-        var doorway = _listener!.Doorway;
-        var hadPlace = HasPlace;
-        Leave(doorway.PerClient);
-        if (hadPlace)
+        if (!HasPlace)
         {
-            doorway.GiveBackPlace();
+            _listener!.NoteAnswered();
         }
-        else
-        {
-            _listener.NoteAnswered();
-        }
+
+        Leave(_listener!.Doorway);
     }
 }

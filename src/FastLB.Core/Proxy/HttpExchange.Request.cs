@@ -25,7 +25,7 @@ internal sealed partial class HttpExchange
         }
 
         _clientClosesToo = facts.Connection.Close || (head.Version == HttpVersion.Http10 && !facts.Connection.KeepAlive);
-        _closeAfter = _clientClosesToo || _proxy.IsDraining || client.HasEnded;
+        _closeAfter = _clientClosesToo || client.IsDraining || client.HasEnded;
         _expectsContinue = facts.ExpectsContinue;
         _requestBody = new BodyRelay(facts.Body, facts.Body.Kind == BodyKind.Chunked, settings.Limits.BodyBytes);
 
@@ -35,7 +35,7 @@ internal sealed partial class HttpExchange
             Recognise(forwarder, source, head);
         }
 
-        _pool = RequestRoute.PoolOf(_proxy, client.Listener, source, facts);
+        _pool = RequestRoute.PoolOf(client.Listener, source, facts);
         if (_pool is null)
         {
             client.Received.Consume(head.Length);
@@ -43,7 +43,7 @@ internal sealed partial class HttpExchange
             return;
         }
 
-        _pool.Requests++;
+        _pool.Counters.Requests++;
         _pool.Budget.Deposit();
         if (FirstExceeded(source, head, facts) is { } exceeded)
         {
@@ -81,7 +81,7 @@ internal sealed partial class HttpExchange
             var settings = limit.Settings;
             var key = settings.Key == KeySource.Route
                 ? RequestRoute.HashOf(_client!.Listener, source, facts, limit.Seed)
-                : RequestKey.HashOf(settings.Key, settings.KeyNameBytes, _clientAddress, source, head, facts, limit.Seed);
+                : RequestKey.HashOf(settings.Key, settings.KeyName.Bytes, _clientAddress, source, head, facts, limit.Seed);
             _verdict = limit.Limiter.TryTake(key, Loop.NowNs / 1000);
             if (!_verdict.Allowed)
             {
@@ -236,6 +236,7 @@ internal sealed partial class HttpExchange
     private void ChooseWorker(Worker? tried, bool fresh, bool hasWaited = false)
     {
         Invariant.That(_upstream is null, "a request is at one worker at a time");
+        _pool = _pool!.Current;
         switch (_pool!.TryChoose(_affinity, tried, hasWaited, out var chosen, out var admission))
         {
             case Choosing.Chosen:
@@ -275,6 +276,17 @@ internal sealed partial class HttpExchange
         _queueNs += Loop.NowNs - _queuedSinceNs;
         _queuedSinceNs = Loop.NowNs;
         ChooseWorker(tried: null, fresh: !_pool!.Pool.Guards.IsGuarded, hasWaited: true);
+    }
+
+    /// <summary>The request goes on waiting, for a worker of the pool that has taken the place of its own.</summary>
+    internal void OnPoolReplaced(LoopPool successor)
+    {
+        Invariant.That(_phase == Phase.Queued, "only a request that waits is told of another pool");
+        _pool = successor;
+        if (!successor.TryWait(_client!))
+        {
+            FallBackOrAnswer(ErrorResponses.QueueFull, Outcome.QueueFull);
+        }
     }
 
     /// <summary>Something more important took its place in the queue.</summary>

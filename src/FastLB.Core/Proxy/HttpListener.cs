@@ -7,13 +7,14 @@ using FastLB.Core.Routing;
 
 namespace FastLB.Core.Proxy;
 
-/// <summary>One loop's part of an HTTP listener.</summary>
+/// <summary>One loop's part of an HTTP listener. Its settings and routes are exchanged by <see cref="Use"/>; a connection looks at them anew for each request.</summary>
 public sealed class HttpListener : Listener
 {
     /// <summary>Connections beyond the limit that are told so at a time; whoever comes while so many are is closed without a word.</summary>
     internal const int MaxAnsweredAtOnce = 256;
 
     private readonly ProxyLoop _proxy;
+    private LoopPool[] _pools = [];
     private int _answered;
 
     public HttpListener(
@@ -25,27 +26,50 @@ public sealed class HttpListener : Listener
         Identity = KeyHash.Of(Encoding.UTF8.GetBytes(settings.Bind.ToString()));
         FallbackHost = Encoding.ASCII.GetBytes(settings.Bind.IsUnix ? "localhost" : settings.Bind.ToString());
         Destination = ListenerAddress.Of(settings.Bind);
-        Forwarder = Forwarder.Of(settings.Forwarding, settings.Bind.IsUnix ? 80 : settings.Bind.Port);
-        Doorway = new Doorway(proxy, this, settings, perClient, places);
+        Doorway = new Doorway(proxy, this, settings);
+        Use(settings, routes, perClient, places);
     }
 
-    public ListenerSettings Settings { get; }
+    public ListenerSettings Settings { get; private set; }
 
-    /// <summary>Tells its routes from those of other listeners, alike on all loops.</summary>
-    internal ulong Identity { get; }
+    public RouteTable Routes { get; private set; }
 
-    public RouteTable Routes { get; }
+    internal Doorway Doorway { get; }
 
-    /// <summary>What stands in Host towards a worker when an HTTP/1.0 client sent none.</summary>
-    internal byte[] FallbackHost { get; }
+    /// <summary>Null where requests are forwarded in the usual way.</summary>
+    internal Forwarder? Forwarder { get; private set; }
 
     /// <summary>Where clients connect to, as PROXY headers say it.</summary>
     internal ClientAddress Destination { get; }
 
-    /// <summary>Null where requests are forwarded in the usual way.</summary>
-    internal Forwarder? Forwarder { get; }
+    /// <summary>Tells its routes from those of other listeners, alike on all loops.</summary>
+    internal ulong Identity { get; }
 
-    internal Doorway Doorway { get; }
+    /// <summary>What stands in Host towards a worker when an HTTP/1.0 client sent none.</summary>
+    internal byte[] FallbackHost { get; }
+
+    /// <summary>True once it has been taken out of the configuration: answers to those who came by it say that the connection closes.</summary>
+    internal bool IsDraining => DrainWindowMs >= 0;
+
+    /// <summary>Within how many milliseconds its idle connections close; -1 as long as it serves.</summary>
+    internal int DrainWindowMs { get; set; } = -1;
+
+    /// <summary>The pool that a rule sends to.</summary>
+    internal LoopPool PoolOf(int rule) => _pools[rule];
+
+    /// <summary>From the next request on. The pools that the routes name are the loop's already.</summary>
+    public void Use(ListenerSettings settings, RouteTable routes, ConcurrencyPerClient? perClient, ConnectionPlaces? places)
+    {
+        if (Forwarder?.Settings != settings.Forwarding)
+        {
+            Forwarder = Forwarder.Of(settings.Forwarding, settings.Bind.IsUnix ? 80 : settings.Bind.Port);
+        }
+
+        Settings = settings;
+        Routes = routes;
+        Doorway.Use(settings, perClient, places);
+        _pools = [.. routes.Rules.Select(r => _proxy.PoolNamed(r.PoolName))];
+    }
 
     public override bool MayBeFull => Doorway.LetsWait;
 
@@ -55,28 +79,25 @@ public sealed class HttpListener : Listener
 
     public override Peer? OnAccepting(in ClientAddress address)
     {
-        if (!Doorway.TryTakePlace())
+        if (!Doorway.TryTakePlace(out var isCounted))
         {
             return AcceptToAnswer(address);
         }
 
+        var asks = Doorway.AsksForHeader(address);
         if (Doorway.Refuses(address))
         {
             _proxy.Metrics.ConnectionsRefused++;
-            Doorway.GiveBackPlace();
-            return null;
         }
-
-        var asks = Doorway.AsksForHeader(address);
-        if (!Doorway.TryEnter(address, isKnown: !asks, out var place))
+        else if (Doorway.TryEnter(address, isKnown: !asks, out var place))
         {
-            Doorway.GiveBackPlace();
-            return null;
+            var connection = _proxy.RentHttp(this, address, asks);
+            connection.Hold(place, isCounted);
+            return connection;
         }
 
-        var connection = _proxy.RentHttp(this, address, asks);
-        connection.Hold(place);
-        return connection;
+        Doorway.GiveBackPlace(isCounted);
+        return null;
     }
 
     /// <summary>A connection that was only told that there is no place is over.</summary>

@@ -22,26 +22,22 @@ public sealed class ProxyLoop : OwnCacheLines
     private readonly FreeList<UpstreamConnection> _freeUpstreams = new(MaxFree);
     private readonly FreeList<Relay> _freeRelays = new(MaxFree);
     private ClientConnection? _open;
+    private LoopPool[] _pools = [];
 
     /// <param name="loop">The loop that this is a part of.</param>
-    /// <param name="pools">All pools; their <see cref="Pool.Index"/> is their place.</param>
-    /// <param name="stickyCookies">The sticky cookie of each pool, or null, in the same order.</param>
-    public ProxyLoop(EventLoop loop, IReadOnlyList<Pool> pools, IReadOnlyList<StickyCookie?> stickyCookies)
+    /// <param name="pools">All pools.</param>
+    public ProxyLoop(EventLoop loop, IReadOnlyList<Pool> pools)
     {
         Loop = loop;
-        Pools = [.. pools.Select((pool, i) => new LoopPool(this, pool, stickyCookies[i]))];
-        for (var i = 0; i < pools.Count; i++)
-        {
-            Invariant.That(pools[i].Index == i, "a pool stands at its index");
-            Pools[i].Fallback = Array.Find(Pools, p => p.Pool.Name == pools[i].Settings.Fallback?.PoolName);
-        }
+        UsePools(pools);
     }
 
     public EventLoop Loop { get; }
 
     public LoopMetrics Metrics { get; } = new();
 
-    public LoopPool[] Pools { get; }
+    /// <summary>The loop's part of every pool. Any thread.</summary>
+    public LoopPool[] Pools => Volatile.Read(ref _pools);
 
     /// <summary>True from <see cref="BeginDrain"/> on: every answer says that the connection closes.</summary>
     public bool IsDraining { get; private set; }
@@ -72,30 +68,85 @@ public sealed class ProxyLoop : OwnCacheLines
     {
         IsDraining = true;
         DrainWindowMs = windowMs;
-        for (var connection = _open; connection is not null;)
-        {
-            // A connection may close, and leave the list, in the call.
-            var next = connection.NextOpen;
-            connection.BeginDrain(windowMs);
-            connection = next;
-        }
-
+        ForEachOpen(connection => connection.BeginDrain(windowMs));
         NoteIfDrained();
     }
 
     /// <summary>Ends what still runs.</summary>
-    public void CutOff()
+    public void CutOff() => ForEachOpen(connection => connection.CutOff());
+
+    /// <summary>A pool's snapshot was swapped.</summary>
+    public void OnPublished(Pool pool) => PartOf(pool)?.ServeQueue();
+
+    /// <summary>The loop's part of a pool; null for one that it does not have, or no more. Any thread.</summary>
+    public LoopPool? PartOf(Pool pool) => Array.Find(Pools, p => ReferenceEquals(p.Pool, pool));
+
+    /// <summary>
+    /// Puts other pools in place of the present ones. The loop's parts of those that stay stay as they are; of those that go, what runs there ends there.
+    /// </summary>
+    public void UsePools(IReadOnlyList<Pool> pools)
+    {
+        var before = Pools;
+        LoopPool[] parts = [.. pools.Select(pool => PartOf(pool) ?? new LoopPool(this, pool, Array.Find(before, p => p.Pool.Name == pool.Name)))];
+        foreach (var part in parts)
+        {
+            part.Fallback = Array.Find(parts, p => p.Pool.Name == part.Pool.Settings.Fallback?.PoolName);
+        }
+
+        Volatile.Write(ref _pools, parts);
+        foreach (var gone in before.Except(parts))
+        {
+            gone.Retire(Array.Find(parts, p => p.Pool.Name == gone.Pool.Name));
+        }
+    }
+
+    /// <summary>
+    /// The listener takes nothing new any more, and those who came by it are to go: their answers say that they are the last, idle connections close spread over
+    /// the window.
+    /// </summary>
+    public void BeginDrain(HttpListener listener, int windowMs)
+    {
+        listener.DrainWindowMs = windowMs;
+        ForEachOpen(connection =>
+        {
+            if (ReferenceEquals(connection.CameBy, listener))
+            {
+                connection.BeginDrain(windowMs);
+            }
+        });
+    }
+
+    /// <summary>Ends what still runs of clients that came by the listener.</summary>
+    public void CutOff(Listener listener) => ForEachOpen(connection =>
+    {
+        if (ReferenceEquals(connection.CameBy, listener))
+        {
+            connection.CutOff();
+        }
+    });
+
+    /// <summary>Ends what still runs at a pool that is no longer configured.</summary>
+    public void CutOff(Pool pool) => ForEachOpen(connection =>
+    {
+        if (ReferenceEquals(connection.GoesTo?.Pool, pool))
+        {
+            connection.CutOff();
+        }
+    });
+
+    private void ForEachOpen(Action<ClientConnection> act)
     {
         for (var connection = _open; connection is not null;)
         {
+            // A connection may close, and leave the list, in the call.
             var next = connection.NextOpen;
-            connection.CutOff();
+            act(connection);
             connection = next;
         }
     }
 
-    /// <summary>A pool's snapshot was swapped.</summary>
-    public void OnPublished(int poolIndex) => Pools[poolIndex].ServeQueue();
+    internal LoopPool PoolNamed(string name) =>
+        Array.Find(Pools, p => p.Pool.Name == name) ?? throw new InvalidOperationException($"there is no pool '{name}'");
 
     internal HttpConnection RentHttp(HttpListener listener, in ClientAddress address, bool asksForHeader = false)
     {

@@ -9,19 +9,19 @@ namespace FastLB.Core.Proxy;
 internal static class RequestRoute
 {
     /// <summary>The pool of the first route that matches, or null.</summary>
-    public static LoopPool? PoolOf(ProxyLoop proxy, HttpListener listener, ReadOnlySpan<byte> source, in RequestFacts facts)
+    public static LoopPool? PoolOf(HttpListener listener, ReadOnlySpan<byte> source, in RequestFacts facts)
     {
         var host = source.Slice(facts.HostStart, facts.HostNameLength);
         var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
-        var index = listener.Routes.Match(host, path);
-        return index < 0 ? null : proxy.Pools[index];
+        var rule = listener.Routes.Match(host, path);
+        return rule < 0 ? null : listener.PoolOf(rule);
     }
 
     /// <summary>A hash of the route that matches: one listener's rule, on all loops.</summary>
     public static ulong HashOf(HttpListener listener, ReadOnlySpan<byte> source, in RequestFacts facts, ulong seed)
     {
         var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
-        listener.Routes.Match(source.Slice(facts.HostStart, facts.HostNameLength), path, out var rule);
+        var rule = listener.Routes.Match(source.Slice(facts.HostStart, facts.HostNameLength), path);
         return KeyHash.Of(listener.Identity, (ulong)rule, seed);
     }
 
@@ -38,8 +38,8 @@ internal static class RequestRoute
         return new Affinity
         {
             Slot = StickySlotOf(pool, source, head),
-            Session = sessions is { Key: { } by } ? RequestKey.HashOf(by, sessions.KeyNameBytes, client, source, head, facts) | 1 : 0,
-            Key = plan.UsesKey ? RequestKey.HashOf(plan.Key, plan.KeyNameBytes, client, source, head, facts) : 0,
+            Session = sessions is { Key: { } by } ? RequestKey.HashOf(by, sessions.KeyName.Bytes, client, source, head, facts) | 1 : 0,
+            Key = plan.UsesKey ? RequestKey.HashOf(plan.Key, plan.KeyName.Bytes, client, source, head, facts) : 0,
             Zone = plan.UsesZone ? pool.Pool.Settings.Zones.ZoneOf(client) : -1,
         };
     }
@@ -58,7 +58,7 @@ internal static class RequestRoute
 
     /// <summary>The priority that the request names, if the pool listens to that; otherwise what the pool's requests have.</summary>
     public static byte PriorityOf(QueueSettings queue, ReadOnlySpan<byte> source, MessageHead head) =>
-        queue.PriorityHeader is not null && RequestKey.TryFindHeader(source, head, queue.PriorityHeaderBytes, out var value) && value is [>= (byte)'0' and <= (byte)'7']
+        !queue.PriorityHeader.IsEmpty && RequestKey.TryFindHeader(source, head, queue.PriorityHeader.Bytes, out var value) && value is [>= (byte)'0' and <= (byte)'7']
             ? (byte)(value[0] - '0')
             : (byte)queue.Priority;
 

@@ -8,23 +8,32 @@ public sealed class TcpListener : Listener
 {
     private readonly ProxyLoop _proxy;
 
-    public TcpListener(ProxyLoop proxy, ListenerSettings settings, LoopPool pool, ConcurrencyPerClient? perClient = null, ConnectionPlaces? places = null)
+    public TcpListener(ProxyLoop proxy, ListenerSettings settings, ConcurrencyPerClient? perClient = null, ConnectionPlaces? places = null)
     {
         _proxy = proxy;
         Settings = settings;
-        Pool = pool;
+        Pool = proxy.PoolNamed(settings.Routes[0].PoolName);
         Destination = ListenerAddress.Of(settings.Bind);
-        Doorway = new Doorway(proxy, this, settings, perClient, places);
+        Doorway = new Doorway(proxy, this, settings);
+        Doorway.Use(settings, perClient, places);
     }
 
-    public ListenerSettings Settings { get; }
+    public ListenerSettings Settings { get; private set; }
 
-    public LoopPool Pool { get; }
+    internal Doorway Doorway { get; }
 
     /// <summary>Where clients connect to, as PROXY headers say it.</summary>
     internal ClientAddress Destination { get; }
 
-    internal Doorway Doorway { get; }
+    public LoopPool Pool { get; private set; }
+
+    /// <summary>From the next connection on. Those that are open keep their pool.</summary>
+    public void Use(ListenerSettings settings, ConcurrencyPerClient? perClient, ConnectionPlaces? places)
+    {
+        Settings = settings;
+        Pool = _proxy.PoolNamed(settings.Routes[0].PoolName);
+        Doorway.Use(settings, perClient, places);
+    }
 
     public override bool MayBeFull => Doorway.LetsWait;
 
@@ -34,7 +43,7 @@ public sealed class TcpListener : Listener
 
     public override Peer? OnAccepting(in ClientAddress address)
     {
-        if (!Doorway.TryTakePlace())
+        if (!Doorway.TryTakePlace(out var isCounted))
         {
             _proxy.Metrics.ConnectionsRefused++;
             return null;
@@ -48,11 +57,11 @@ public sealed class TcpListener : Listener
         else if (Doorway.TryEnter(address, isKnown: !asks, out var place))
         {
             var connection = _proxy.RentTunnel(this, address, asks);
-            connection.Hold(place);
+            connection.Hold(place, isCounted);
             return connection;
         }
 
-        Doorway.GiveBackPlace();
+        Doorway.GiveBackPlace(isCounted);
         return null;
     }
 }

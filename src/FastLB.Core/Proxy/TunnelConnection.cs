@@ -17,6 +17,7 @@ namespace FastLB.Core.Proxy;
 public sealed partial class TunnelConnection : ClientConnection, IUpstreamOwner
 {
     private TcpListener? _listener;
+    private LoopPool? _pool;
     private UpstreamPool? _upstreamPool;
     private UpstreamConnection? _upstream;
     private Worker? _tried;
@@ -39,12 +40,13 @@ public sealed partial class TunnelConnection : ClientConnection, IUpstreamOwner
         ? Math.Min(_listener!.Settings.Timeouts.TunnelMs, _listener.Settings.Timeouts.BodyMs)
         : _listener!.Settings.Timeouts.TunnelMs;
 
-    private LoopPool Pool => _listener!.Pool;
+    private LoopPool Pool => _pool!;
 
     internal void Open(TcpListener listener, bool asksForHeader)
     {
         _listener = listener;
         _awaitsHeader = asksForHeader;
+        _pool = listener.Pool;
     }
 
     // 1. Accepted.
@@ -52,7 +54,7 @@ public sealed partial class TunnelConnection : ClientConnection, IUpstreamOwner
     {
         _outcomePending = true;
         Proxy.Metrics.TcpConnections++;
-        Pool.Requests++;
+        Pool.Counters.Requests++;
         Pool.Budget.Deposit();
         if (_awaitsHeader)
         {
@@ -66,11 +68,25 @@ public sealed partial class TunnelConnection : ClientConnection, IUpstreamOwner
 
     internal override void OnWorkerAvailable() => ChooseWorker(hasWaited: true);
 
+    internal override Listener? CameBy => _listener;
+
+    internal override LoopPool? GoesTo => _outcomePending ? _pool : null;
+
+    internal override void OnPoolReplaced(LoopPool successor)
+    {
+        _pool = successor;
+        if (!successor.TryWait(this))
+        {
+            End(Outcome.QueueFull, reset: true);
+        }
+    }
+
     internal override void OnDisplaced() => End(Outcome.QueueFull, reset: true);
 
     // 2. A worker, or the queue.
     private void ChooseWorker(bool hasWaited = false)
     {
+        _pool = Pool.Current;
         Pool.Refresh();
         switch (Pool.TryChoose(RequestRoute.AffinityOf(Pool, Address), _tried, hasWaited, out var chosen, out var admission))
         {
@@ -274,12 +290,12 @@ public sealed partial class TunnelConnection : ClientConnection, IUpstreamOwner
             Proxy.Recycle(relay);
         }
 
-        Leave(_listener!.Doorway.PerClient);
-        _listener.Doorway.GiveBackPlace();
+        Leave(_listener!.Doorway);
         _received.Release();
         _awaitsHeader = false;
         _wasRead = false;
         _listener = null;
+        _pool = null;
         _tried = null;
         _retried = false;
         Proxy.Recycle(this);
@@ -290,7 +306,7 @@ public sealed partial class TunnelConnection : ClientConnection, IUpstreamOwner
         Invariant.That(_outcomePending, "a connection has one outcome");
         _outcomePending = false;
         Proxy.Metrics.Count(outcome);
-        Pool.Count(outcome);
+        Pool.Counters.Count(outcome);
         if (IsQueued)
         {
             Pool.Queue.Remove(this);

@@ -17,11 +17,18 @@ internal sealed class AdminApi : IAsyncDisposable
           /healthz   200 when every pool has a ready worker; otherwise 503 and which has none, or that FastLB stops
           /status    everything about loops, listeners, pools and workers, as JSON
           /metrics   the same counters for Prometheus
-        Changes that last until the next start:
+        Changes that stay until the next start:
           PUT /pools/POOL/strategy                the name of a strategy, or {"name": "consistent-hash", "key": "header:X-User"}
           PUT /pools/POOL/breaker                 open, closed or auto
           PUT /pools/POOL/workers/SLOT/weight     a number from 1 to 1000
           PUT /pools/POOL/workers/SLOT/breaker    open, closed or auto
+          PUT /pools/POOL/workers/SLOT/state      on, drain (it keeps its sessions) or off
+          PUT /pools/POOL/instances               how many workers FastLB runs, or 'configured'
+          POST /pools/POOL/workers                one more address, and perhaps its weight
+          DELETE /pools/POOL/workers/SLOT         one address less
+        Other configuration:
+          POST /config                            reads the file again, or serves the body; ?reset=true undoes the changes above
+
 
         """;
 
@@ -38,8 +45,9 @@ internal sealed class AdminApi : IAsyncDisposable
 
     /// <summary>Serves on a socket of <see cref="AdminSocket.Open"/>, which it takes over.</summary>
     /// <param name="getStatus">Called for each request, on any thread.</param>
+    /// <param name="reloader">Who reads the configuration anew; null: nobody.</param>
     /// <param name="changes">Who carries out what is asked for with PUT.</param>
-    public static async Task<AdminApi> StartAsync(Socket socket, Func<ServerStatus> getStatus, Operator changes, ILoggerProvider logs)
+    public static async Task<AdminApi> StartAsync(Socket socket, Func<ServerStatus> getStatus, Operator changes, Reloader? reloader, ILoggerProvider logs)
     {
         // The empty builder reads neither appsettings.json of the directory that FastLB happens to be started in nor
         // ASPNETCORE_URLS, both of which belong to the user's own project.
@@ -80,6 +88,11 @@ internal sealed class AdminApi : IAsyncDisposable
             reading,
             () => TypedResults.Text(MetricsText.Render(getStatus()), MetricsText.ContentType, Encoding.UTF8));
         OperatorRoutes.Map(application, changes);
+        if (reloader is not null)
+        {
+            ConfigurationRoutes.Map(application, reloader);
+        }
+
         application.MapFallback(() => TypedResults.Text($"There is nothing here.\n{Hint}", statusCode: StatusCodes.Status404NotFound));
         await application.StartAsync();
         return new AdminApi(application, (socket.LocalEndPoint as UnixDomainSocketEndPoint)?.ToString());

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Net.Sockets;
 using FastLB.Admin;
+using FastLB.Configuration;
 
 namespace FastLB.Commands;
 
@@ -42,6 +43,42 @@ internal static class AdminClient
             },
         };
         return new HttpClient(handler) { Timeout = Patience, MaxResponseContentBufferSize = MaxAnswerBytes };
+    }
+
+    /// <summary>Asks the running FastLB for a change and tells what came of it. The exit code.</summary>
+    /// <param name="address">The admin address, as it was written.</param>
+    /// <param name="path">With its query.</param>
+    /// <param name="command">What was called, for the hint when nobody answers.</param>
+    public static int Change(string address, HttpMethod method, string path, string body, string command, InvocationConfiguration output) =>
+        ChangeAsync(address, method, path, body, command, output).GetAwaiter().GetResult();
+
+    private static async Task<int> ChangeAsync(string address, HttpMethod method, string path, string body, string command, InvocationConfiguration output)
+    {
+        if (!Address.TryParseBind(address, out var endpoint, out var problem))
+        {
+            output.Error.WriteLine($"--admin: {problem}");
+            return ExitCode.Mistake;
+        }
+
+        try
+        {
+            using var client = Open(endpoint);
+            using var request = new HttpRequestMessage(method, new Uri($"http://localhost{path}")) { Content = new StringContent(body) };
+            using var answer = await client.SendAsync(request);
+            var text = (await answer.Content.ReadAsStringAsync()).TrimEnd();
+            (answer.IsSuccessStatusCode ? output.Output : output.Error).WriteLine(text);
+            return answer.IsSuccessStatusCode ? ExitCode.Ok : ExitCode.Mistake;
+        }
+        catch (HttpRequestException failure)
+        {
+            output.Error.WriteLine(NobodyAnswers(endpoint, failure, command));
+        }
+        catch (OperationCanceledException)
+        {
+            output.Error.WriteLine(NoAnswerInTime(endpoint));
+        }
+
+        return ExitCode.Failure;
     }
 
     public static string NobodyAnswers(Endpoint endpoint, HttpRequestException failure, string command) =>

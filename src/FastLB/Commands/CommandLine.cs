@@ -19,6 +19,7 @@ internal static class CommandLine
           fastlb run --instances max -- node server.js  your program, once per core, behind the same address
           fastlb run -c fastlb.yaml                     what you grow into; 'fastlb check' finds every mistake in it
           fastlb status                                 what the running FastLB does right now
+          fastlb reload                                 read the file again, without dropping a request
 
         'fastlb COMMAND --help' tells more about each.
         """;
@@ -53,6 +54,8 @@ internal static class CommandLine
         root.Add(RunCommand.Create(serve));
         root.Add(CheckCommand.Create());
         root.Add(StatusCommand.Create());
+        root.Add(ReloadCommand.Create());
+        root.Add(WorkerCommand.Create());
         root.Add(StrategyCommand.Create());
 
         // DemoWorker is started by Program itself, before any of this is built; here it only exists to be named.
@@ -66,6 +69,8 @@ internal static class CommandLine
             ["run"] = RunCommand.Examples,
             ["check"] = CheckCommand.Examples,
             ["status"] = StatusCommand.Examples,
+            ["reload"] = ReloadCommand.Examples,
+            ["worker"] = WorkerCommand.Examples,
             ["strategy"] = StrategyCommand.Examples,
         };
         var teachingHelp = new HelpWithExamples(

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json;
 using FastLB.Admin;
 using FastLB.Configuration;
@@ -38,44 +37,17 @@ internal static class StrategyCommand
         command.Add(key);
         command.Add(bound);
         command.Add(admin);
-        command.SetAction(parsed => UseAsync(
+        command.SetAction(parsed => AdminClient.Change(
             parsed.GetRequiredValue(admin),
-            parsed.GetRequiredValue(pool),
-            new StrategyWish(parsed.GetRequiredValue(name), parsed.GetValue(key), Json(parsed.GetValue(bound))),
-            parsed.InvocationConfiguration).GetAwaiter().GetResult());
+            HttpMethod.Put,
+            $"/pools/{Uri.EscapeDataString(parsed.GetRequiredValue(pool))}/strategy",
+            JsonSerializer.Serialize(
+                new StrategyWish(parsed.GetRequiredValue(name), parsed.GetValue(key), Json(parsed.GetValue(bound))), StatusJson.Default.StrategyWish),
+            "strategy",
+            parsed.InvocationConfiguration));
         return command;
     }
 
     private static JsonElement? Json(string? text) =>
         text is null ? null : JsonElement.Parse($"\"{JsonEncodedText.Encode(text)}\"");
-
-    private static async Task<int> UseAsync(string address, string pool, StrategyWish wish, InvocationConfiguration output)
-    {
-        if (!Address.TryParseBind(address, out var endpoint, out var problem))
-        {
-            output.Error.WriteLine($"--admin: {problem}");
-            return ExitCode.Mistake;
-        }
-
-        try
-        {
-            using var client = AdminClient.Open(endpoint);
-            using var content = new StringContent(JsonSerializer.Serialize(wish, StatusJson.Default.StrategyWish));
-            using var answer = await client.PutAsync(
-                new Uri(string.Create(CultureInfo.InvariantCulture, $"http://localhost/pools/{Uri.EscapeDataString(pool)}/strategy")), content);
-            var text = (await answer.Content.ReadAsStringAsync()).TrimEnd();
-            (answer.IsSuccessStatusCode ? output.Output : output.Error).WriteLine(text);
-            return answer.IsSuccessStatusCode ? ExitCode.Ok : ExitCode.Mistake;
-        }
-        catch (HttpRequestException failure)
-        {
-            output.Error.WriteLine(AdminClient.NobodyAnswers(endpoint, failure, "strategy"));
-        }
-        catch (OperationCanceledException)
-        {
-            output.Error.WriteLine(AdminClient.NoAnswerInTime(endpoint));
-        }
-
-        return ExitCode.Failure;
-    }
 }

@@ -15,8 +15,8 @@ public sealed class StrategiesTests
     public void A_strategy_of_ones_own_is_registered_by_a_line_and_used_like_the_others()
     {
         Assert.Contains("first-free", Strategies.Names);
-        var pool = new Pool(new PoolSettings { Name = "app" }, 0);
-        pool.Use(new StrategyPlan("first-free"));
+        var pool = new Pool(new PoolSettings { Name = "app" });
+        pool.Change(overlay => overlay with { Strategy = new StrategyPlan("first-free") });
         var strategy = pool.Snapshot.Strategy.Create();
         var workers = OneLoop.Workers(1, 1, 1);
         new OneLoop().Hold(strategy, workers, 3);
