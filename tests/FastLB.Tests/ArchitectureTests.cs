@@ -13,10 +13,11 @@ public sealed partial class ArchitectureTests
         ["Loop"] = [],
         ["Http"] = ["Loop"],
         ["Routing"] = ["Loop", "Http", "Resilience"],
-        ["Balancing"] = ["Loop", "Http", "Resilience"],
+        ["Forwarding"] = ["Loop", "Http"],
+        ["Balancing"] = ["Loop", "Http", "Resilience", "Forwarding"],
         ["Resilience"] = ["Loop"],
         ["Metrics"] = [],
-        ["Proxy"] = ["Loop", "Http", "Routing", "Balancing", "Resilience", "Metrics"],
+        ["Proxy"] = ["Loop", "Http", "Routing", "Balancing", "Resilience", "Metrics", "Forwarding"],
     };
 
     private static readonly Dictionary<string, string[]> s_projects = new()

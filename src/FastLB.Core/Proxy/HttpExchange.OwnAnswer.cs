@@ -1,3 +1,4 @@
+using FastLB.Core.Forwarding;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
@@ -57,9 +58,12 @@ internal sealed partial class HttpExchange
     private void SendOwnAnswer(ErrorResponse response, ReadOnlySpan<byte> ownLines = default)
     {
         var bytes = response.Bytes(_closeAfter, _method == RequestMethod.Head, _clientVersion);
-        Span<byte> lines = stackalloc byte[RateLimitLines.MaxBytes];
-        var extra = _exceeded is { } limit ? lines[..RateLimitLines.Write(limit, _verdict, lines)] : ownLines;
-        if (Loop.Buffers.TryRent(bytes.Length + extra.Length) is not { } buffer)
+        Span<byte> lines = stackalloc byte[RateLimitLines.MaxBytes + MaxAddedBytes];
+        var limitLength = _exceeded is { } limit ? RateLimitLines.Write(limit, _verdict, lines) : 0;
+        var extra = limitLength > 0 ? lines[..limitLength] : ownLines;
+        var idLine = _requestId.IsEmpty ? default : lines.Slice(limitLength, Forwarder.WriteAnswerLine(_requestId, lines[limitLength..]));
+        var length = bytes.Length + extra.Length + idLine.Length;
+        if (Loop.Buffers.TryRent(length) is not { } buffer)
         {
             _client!.Abort(Outcome.OutOfMemory);
             return;
@@ -67,10 +71,12 @@ internal sealed partial class HttpExchange
 
         var target = buffer.Memory.AsSpan(LoopBuffer.DataOffset);
         bytes[..response.StatusLineLength].CopyTo(target);
-        extra.CopyTo(target[response.StatusLineLength..]);
-        bytes[response.StatusLineLength..].CopyTo(target[(response.StatusLineLength + extra.Length)..]);
+        target = target[response.StatusLineLength..];
+        extra.CopyTo(target);
+        idLine.CopyTo(target[extra.Length..]);
+        bytes[response.StatusLineLength..].CopyTo(target[(extra.Length + idLine.Length)..]);
         _proxy.Metrics.CountResponse(response.Status);
-        SendToClient(buffer, LoopBuffer.DataOffset, LoopBuffer.DataOffset + bytes.Length + extra.Length);
+        SendToClient(buffer, LoopBuffer.DataOffset, LoopBuffer.DataOffset + length);
         buffer.Release();
     }
 

@@ -17,7 +17,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
     public const int MaxListeners = 256;
     public const int MaxPools = 256;
 
-    private static readonly string[] Keys = ["engine", "loops", "spin", "watch", "admin", "timeouts", "limits", "geo", "zones", "listeners", "pools"];
+    private static readonly string[] Keys = ["engine", "loops", "spin", "watch", "admin", "timeouts", "limits", "forwarding", "maxConnections", "whenFull", "geo", "zones", "listeners", "pools"];
 
     /// <summary>The settings; only to be used when no mistake was noted. Null when there is nothing to read at all.</summary>
     public Settings? Read(YamlNode root)
@@ -31,7 +31,10 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         var limits = OverridesReader.ReadLimits(top, Core.Http.HttpLimits.Default, mistakes);
         var admin = ReadAdmin(top);
         var pools = ReadPools(top, timeouts, ZonesReader.Read(top, baseDirectory, mistakes));
-        var listeners = ReadListeners(top, timeouts, limits);
+        var defaults = new ListenerDefaults(
+            ForwardingReader.Read(top, Core.Forwarding.ForwardingSettings.Default, mistakes),
+            ListenSocketReader.ReadWhenFull(top) ?? WhenFull.Answer);
+        var listeners = ReadListeners(top, timeouts, limits, defaults);
         new CrossChecks(mistakes, listeners, pools, admin).Run();
 
         return new Settings
@@ -41,6 +44,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
             Loops = top.Number("loops", 1, MaxLoops, "auto") ?? 0,
             AdminBind = admin?.Endpoint,
             DrainMs = timeouts.DrainMs,
+            MaxConnections = top.Number("maxConnections", 1, ListenSocketReader.MaxConnections) ?? 0,
             IsWatched = top.Flag("watch") ?? false,
             Listeners = [.. listeners.Select(l => l.Settings).OfType<ListenerSettings>()],
             Pools = [.. pools.Select(p => p.Settings)],
@@ -132,7 +136,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         return drafts;
     }
 
-    private List<ListenerDraft> ReadListeners(Section top, Timeouts timeouts, Core.Http.HttpLimits limits)
+    private List<ListenerDraft> ReadListeners(Section top, Timeouts timeouts, Core.Http.HttpLimits limits, ListenerDefaults defaults)
     {
         if (top.Find("listeners") is null)
         {
@@ -145,7 +149,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         var drafts = new List<ListenerDraft>();
         foreach (var node in top.List("listeners", "listeners, each with bind and pool", MaxListeners))
         {
-            if (new ListenerReader(mistakes, baseDirectory).Read(node, drafts.Count + 1, timeouts, limits) is { } draft)
+            if (new ListenerReader(mistakes, baseDirectory).Read(node, drafts.Count + 1, timeouts, limits, defaults) is { } draft)
             {
                 drafts.Add(draft);
             }
