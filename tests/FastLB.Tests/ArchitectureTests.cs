@@ -16,7 +16,8 @@ public sealed partial class ArchitectureTests
         ["Balancing"] = ["Loop", "Http", "Resilience"],
         ["Resilience"] = ["Loop"],
         ["Metrics"] = [],
-        ["Proxy"] = ["Loop", "Http", "Routing", "Balancing", "Resilience", "Metrics"],
+        ["Recording"] = ["Loop", "Metrics"],
+        ["Proxy"] = ["Loop", "Http", "Routing", "Balancing", "Resilience", "Metrics", "Recording"],
     };
 
     private static readonly Dictionary<string, string[]> s_projects = new()

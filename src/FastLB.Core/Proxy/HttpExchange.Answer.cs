@@ -204,6 +204,7 @@ internal sealed partial class HttpExchange
 
         _proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(start));
         _answerStarted = true;
+        NoteAnswerBegins(head.StatusCode);
         ReleaseKeptRequest();
         if (_pool!.Pool.Settings.Retries.AttemptMs > 0 || _retries > 0)
         {

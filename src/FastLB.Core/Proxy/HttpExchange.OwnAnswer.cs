@@ -1,6 +1,7 @@
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
+using FastLB.Core.Recording;
 
 namespace FastLB.Core.Proxy;
 
@@ -25,6 +26,7 @@ internal sealed partial class HttpExchange
     /// <summary>The worker's answer cannot be passed on; nothing of it has been.</summary>
     private void FailAnswer()
     {
+        _attemptEnd = AttemptEnd.AnswerMalformed;
         DropUpstream(failed: true);
         Answer(ErrorResponses.BadAnswer, Outcome.WorkerMalformed, close: false);
     }
@@ -52,8 +54,11 @@ internal sealed partial class HttpExchange
     private void SendOwnAnswer(ErrorResponse response)
     {
         var bytes = response.Bytes(_closeAfter, _method == RequestMethod.Head, _clientVersion);
-        Span<byte> lines = stackalloc byte[RateLimitLines.MaxBytes];
-        var extra = _exceeded is { } limit ? lines[..RateLimitLines.Write(limit, _verdict, lines)] : default;
+        Span<byte> lines = stackalloc byte[RateLimitLines.MaxBytes + RequestIdLine.Bytes];
+        RequestIdLine.Write(RequestId, lines);
+        var extraLength = RequestIdLine.Bytes + (_exceeded is { } limit ? RateLimitLines.Write(limit, _verdict, lines[RequestIdLine.Bytes..]) : 0);
+        var extra = lines[..extraLength];
+        _status = (short)response.Status;
         if (Loop.Buffers.TryRent(bytes.Length + extra.Length) is not { } buffer)
         {
             _client!.Abort(Outcome.OutOfMemory);

@@ -16,6 +16,7 @@ internal sealed partial class HttpExchange
         var settings = client.Listener.Settings;
         _clientVersion = head.Version;
         _method = head.Method;
+        NoteHead(source, head);
         var refusal = RequestRules.Check(source, head, settings.Limits, out var facts);
         if (refusal != Refusal.None)
         {
@@ -36,6 +37,7 @@ internal sealed partial class HttpExchange
             return;
         }
 
+        NoteRoute(source, facts);
         _pool.Requests++;
         _pool.Budget.Deposit();
         if (FirstExceeded(source, head, facts) is { } exceeded)
@@ -185,6 +187,7 @@ internal sealed partial class HttpExchange
         _proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(_requestStart));
         buffer.Retain();
         _requestBuffer = buffer;
+        _bytesIn += body.Consumed - bodyStart;
         _client.Received.Consume(body.Consumed - _client.Received.Start);
         _wholeRequestKept = _requestBody.IsComplete;
         CompactKeptRequest();
@@ -273,6 +276,7 @@ internal sealed partial class HttpExchange
     private void Attempt(UpstreamPool chosen, bool fresh, in Admission admission)
     {
         _upstreamPool = chosen;
+        NoteAttemptBegins();
         _requestOnWire = false;
         _upstreamSendBroken = false;
         if (!fresh && chosen.TryTakeIdle(this, careful: !IsIdempotent(_method)) is { } idle)
@@ -308,6 +312,7 @@ internal sealed partial class HttpExchange
         if (result < 0)
         {
             NoteConnectFailure(result);
+            _upstreamError = -result;
             RetryOrAnswer(ErrorResponses.ConnectFailed, Outcome.ConnectFailed);
             return;
         }
@@ -419,6 +424,7 @@ internal sealed partial class HttpExchange
                 Loop.Send(_upstream, buffer, body.SendStart, body.SendEnd);
             }
 
+            _bytesIn += body.Consumed - _client!.Received.Start;
             _client!.Received.Consume(body.Consumed - _client!.Received.Start);
         }
     }

@@ -24,6 +24,7 @@ internal sealed partial class HttpExchange
         _proxy.Metrics.CountResponse(101);
         _proxy.Metrics.Upgrades++;
         _answerStarted = true;
+        NoteAnswerBegins(101);
         SendToClient(buffer, start, start + length);
         _answer.Consume(head.Length);
         _phase = Phase.Tunnel;

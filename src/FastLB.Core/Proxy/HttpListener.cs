@@ -19,6 +19,12 @@ public sealed class HttpListener(ProxyLoop proxy, ListenerSettings settings, Rou
 
     public RouteTable Routes { get; } = routes;
 
+    /// <summary>Its address, as logs name it.</summary>
+    internal string Name { get; } = settings.Bind.ToString();
+
+    /// <summary>Likewise.</summary>
+    internal byte[] NameBytes { get; } = Encoding.UTF8.GetBytes(settings.Bind.ToString());
+
     /// <summary>What stands in Host towards a worker when an HTTP/1.0 client sent none.</summary>
     internal byte[] FallbackHost { get; } = Encoding.ASCII.GetBytes(settings.Bind.IsUnix ? "localhost" : settings.Bind.ToString());
 

@@ -1,6 +1,7 @@
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
+using FastLB.Core.Recording;
 
 namespace FastLB.Core.Proxy;
 
@@ -19,6 +20,12 @@ internal struct PipelinedRequest
     internal long BeganNs;
     internal RequestMethod Method;
     internal byte Lane;
+
+    /// <summary>The client's bytes.</summary>
+    internal int SourceLength;
+
+    /// <summary>What is written down of it; null: nothing. Whoever sees to the request's end writes it.</summary>
+    internal RequestRecord? Record;
 }
 
 /// <summary>
@@ -95,6 +102,7 @@ internal sealed partial class HttpPipeline
         ReadHeads();
         if (_count < 2 || !OpenLanes())
         {
+            ForgetRecords(0);
             _count = 0;
             return false;
         }
@@ -171,6 +179,8 @@ internal sealed partial class HttpPipeline
                 Affinity = affinity,
                 BeganNs = Loop.NowNs,
                 Method = head.Method,
+                SourceLength = head.Length,
+                Record = RecordOf(rest, head, facts),
             };
             end += written;
         }
@@ -216,6 +226,7 @@ internal sealed partial class HttpPipeline
 
         // What the lanes do not take waits in the received bytes.
         _count = Math.Min(_count, (_openLanes * pool.Pool.Settings.PipelineDepth) + _laneCount - _openLanes);
+        ForgetRecords(_count);
         return _openLanes > 0;
     }
 
@@ -250,9 +261,10 @@ internal sealed partial class HttpPipeline
     /// <summary>The client's connection ends now. What has no outcome yet gets this one, and the workers' connections are closed.</summary>
     internal void GiveUp(Outcome outcome)
     {
-        for (var pending = Pending; pending > 0; pending--)
+        for (var i = _next - _gatheredCount; i < _count; i++)
         {
             Count(outcome);
+            WriteDown(ref _requests[i], outcome, Loop.NowNs);
         }
 
         _next = _count;
@@ -276,6 +288,7 @@ internal sealed partial class HttpPipeline
     internal void Reset()
     {
         Invariant.That(Pending == 0, "a pipeline is over when its requests have ended");
+        ForgetRecords(0);
         for (var i = 0; i < _laneCount; i++)
         {
             _lanes[i].Reset();

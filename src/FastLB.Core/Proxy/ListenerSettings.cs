@@ -1,5 +1,6 @@
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
+using FastLB.Core.Recording;
 using FastLB.Core.Routing;
 
 namespace FastLB.Core.Proxy;
@@ -26,4 +27,7 @@ public sealed record ListenerSettings
     public int MaxConnectionsPerClient { get; init; }
 
     public HttpLimits Limits { get; init; } = HttpLimits.Default;
+
+    /// <summary>Which requests are written to the access log; null: none.</summary>
+    public AccessLogFilter? AccessLog { get; init; }
 }

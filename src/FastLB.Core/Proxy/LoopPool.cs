@@ -48,6 +48,7 @@ public sealed class LoopPool : OwnCacheLines
     {
         _proxy = proxy;
         Pool = pool;
+        NameBytes = System.Text.Encoding.UTF8.GetBytes(pool.Name);
         Sticky = sticky;
         _seen = new PoolSnapshot(WorkerSet.Empty, pool.Settings.Strategy, null);
         _strategy = _seen.Strategy.Create();
@@ -59,6 +60,9 @@ public sealed class LoopPool : OwnCacheLines
     }
 
     public Pool Pool { get; }
+
+    /// <summary>The pool's name, as logs have it.</summary>
+    internal byte[] NameBytes { get; }
 
     public StickyCookie? Sticky { get; }
 

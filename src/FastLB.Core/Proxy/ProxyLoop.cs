@@ -29,6 +29,7 @@ public sealed class ProxyLoop : OwnCacheLines
     public ProxyLoop(EventLoop loop, IReadOnlyList<Pool> pools, IReadOnlyList<StickyCookie?> stickyCookies)
     {
         Loop = loop;
+        Recorder = new LoopRecorder(loop);
         Pools = [.. pools.Select((pool, i) => new LoopPool(this, pool, stickyCookies[i]))];
         for (var i = 0; i < pools.Count; i++)
         {
@@ -40,6 +41,9 @@ public sealed class ProxyLoop : OwnCacheLines
     public EventLoop Loop { get; }
 
     public LoopMetrics Metrics { get; } = new();
+
+    /// <summary>Where what became of requests is written down.</summary>
+    public LoopRecorder Recorder { get; }
 
     public LoopPool[] Pools { get; }
 

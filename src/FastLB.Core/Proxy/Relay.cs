@@ -54,6 +54,11 @@ public sealed class Relay
 
     public RelayState State { get; private set; }
 
+    /// <summary>Bytes of the client that came, and bytes that were sent to it.</summary>
+    public long BytesFromClient { get; private set; }
+
+    public long BytesToClient { get; private set; }
+
     /// <summary>True when one side has ended its stream; the other then gets a shorter time.</summary>
     public bool IsHalfClosed => _clientEnded || _upstreamEnded;
 
@@ -99,6 +104,7 @@ public sealed class Relay
         else
         {
             _metrics.BytesFromClients += result;
+            BytesFromClient += result;
             Invariant.That(_fromClient.IsEmpty, "a direction holds one buffer");
             _fromClient.Append(buffer!, result, _loop.Buffers);
             _clientIsBulky = result >= _loop.WorthMovingBytes;
@@ -203,6 +209,8 @@ public sealed class Relay
 
     private void Count(long fromClient, long toClient)
     {
+        BytesFromClient += fromClient;
+        BytesToClient += toClient;
         _metrics.BytesFromClients += fromClient;
         _metrics.BytesToClients += toClient;
         _metrics.BytesMoved += fromClient + toClient;
@@ -211,6 +219,8 @@ public sealed class Relay
     internal void Reset()
     {
         _isJoined = false;
+        BytesFromClient = 0;
+        BytesToClient = 0;
         _countedBytes = default;
         _seenProgress = default;
         _fromClient.Release();
@@ -238,7 +248,9 @@ public sealed class Relay
 
     private void PumpToClient()
     {
-        _metrics.BytesToClients += Pump(_upstream!, _client!, ref _fromUpstream, _upstreamEnded, _upstreamIsBulky);
+        var sent = Pump(_upstream!, _client!, ref _fromUpstream, _upstreamEnded, _upstreamIsBulky);
+        BytesToClient += sent;
+        _metrics.BytesToClients += sent;
         NoteIfFinished();
     }
 

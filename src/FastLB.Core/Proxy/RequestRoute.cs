@@ -17,6 +17,14 @@ internal static class RequestRoute
         return index < 0 ? null : proxy.Pools[index];
     }
 
+    /// <summary>The number of the rule that matches, from 0; -1 for none.</summary>
+    public static int RuleOf(HttpListener listener, ReadOnlySpan<byte> source, in RequestFacts facts)
+    {
+        var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
+        listener.Routes.Match(source.Slice(facts.HostStart, facts.HostNameLength), path, out var rule);
+        return rule;
+    }
+
     /// <summary>A hash of the route that matches: one listener's rule, on all loops.</summary>
     public static ulong HashOf(HttpListener listener, ReadOnlySpan<byte> source, in RequestFacts facts, ulong seed)
     {

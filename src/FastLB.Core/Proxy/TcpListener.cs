@@ -1,3 +1,4 @@
+using System.Text;
 using FastLB.Core.Loop;
 using FastLB.Core.Resilience;
 
@@ -12,6 +13,9 @@ public sealed class TcpListener(ProxyLoop proxy, ListenerSettings settings, Loop
     internal ConcurrencyPerClient? PerClient { get; } = perClient;
 
     public LoopPool Pool { get; } = pool;
+
+    /// <summary>Its address, as logs name it.</summary>
+    internal byte[] NameBytes { get; } = Encoding.UTF8.GetBytes(settings.Bind.ToString());
 
     public override Peer? OnAccepting(in ClientAddress address)
     {

@@ -1,6 +1,7 @@
 using FastLB.Core.Balancing;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
+using FastLB.Core.Recording;
 
 namespace FastLB.Core.Proxy;
 
@@ -24,6 +25,7 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
     private bool _retried;
     private bool _outcomePending;
     private long _quietSinceMs;
+    private RequestRecord? _record;
 
     internal TunnelConnection(ProxyLoop proxy)
         : base(proxy)
@@ -50,6 +52,12 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
     public override void OnAccepted()
     {
         _outcomePending = true;
+        _record = _listener!.Settings.AccessLog is { } filter ? Proxy.Recorder.RentFor(filter) : null;
+        if (_record is not null)
+        {
+            _record.Facts.BeganNs = Loop.NowNs;
+        }
+
         Proxy.Metrics.TcpConnections++;
         Pool.Requests++;
         Pool.Budget.Deposit();
@@ -103,6 +111,12 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
 
         _upstreamPool = chosen;
         _upstream = connection;
+        if (_record is { } record)
+        {
+            record.Facts.QueueNs = record.Facts.QueueNs < 0 ? Loop.NowNs - record.Facts.BeganNs : record.Facts.QueueNs;
+            record.Facts.Slot = chosen.Worker.Slot;
+        }
+
         connection.Hold(admission);
         Loop.Timers.Arm(_upstream, Loop.NowMs + Pool.Timeouts.ConnectMs);
         Loop.Timers.Arm(this, Loop.NowMs + _listener!.Settings.Timeouts.TunnelMs);
@@ -119,6 +133,10 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
         _upstreamPool!.NoteConnected();
         _upstream!.AnsweredStatus = 200;
         Loop.Timers.Cancel(_upstream!);
+        if (_record is { } record)
+        {
+            record.Facts.ConnectNs = Loop.NowNs - record.Facts.BeganNs - record.Facts.QueueNs;
+        }
 
         // 4. Bytes both ways.
         _relay = Proxy.RentRelay();
@@ -275,6 +293,7 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
         _outcomePending = false;
         Proxy.Metrics.Count(outcome);
         Pool.Count(outcome);
+        WriteDown(outcome);
         if (IsQueued)
         {
             Pool.Queue.Remove(this);
@@ -282,6 +301,25 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
 
         LeaveUpstream(failed: false, reset);
         Loop.Close(this, reset);
+    }
+
+    private void WriteDown(Outcome outcome)
+    {
+        if (_record is not { } record)
+        {
+            return;
+        }
+
+        _record = null;
+        record.Facts.Id = Proxy.Recorder.NextId();
+        record.Facts.Client = Address;
+        record.Facts.TotalNs = Loop.ReadClockNs() - record.Facts.BeganNs;
+        record.Facts.BytesIn = _relay?.BytesFromClient ?? 0;
+        record.Facts.BytesOut = _relay?.BytesToClient ?? 0;
+        record.Facts.Retries = (ushort)(_retried ? 1 : 0);
+        record.Facts.Outcome = outcome;
+        record.Facts.Flags = RecordFlags.Tcp;
+        Proxy.Recorder.Write(record, _listener!.Settings.AccessLog, _listener.NameBytes, Pool.NameBytes);
     }
 
     private void LeaveUpstream(bool failed, bool reset = true)
