@@ -204,7 +204,7 @@ public class StickyCookieBenchmarks
 public class RouteBenchmarks
 {
     private readonly RouteTable _routes = new(
-        Enumerable.Range(0, 10).Select(i => new RouteRule($"host{i}.example.com", $"/v{i}/", $"pool{i}")), name => name[^1] - '0');
+        Enumerable.Range(0, 10).Select(i => new RouteRule($"host{i}.example.com", $"/v{i}/", $"pool{i}")));
 
     [Benchmark]
     public int LastOfTen() => _routes.Match("host9.example.com"u8, "/v9/articles?page=2"u8);

@@ -70,14 +70,14 @@ public static class SharedNothing
 
     private static Pool MakePool(int loops)
     {
-        var pool = new Pool(new PoolSettings { Name = "app" }, 0, loops);
+        var pool = new Pool(new PoolSettings { Name = "app" }, loops);
         pool.Publish(new WorkerSet(Enumerable.Range(0, Workers).Select(slot => new Worker("app", slot, 1, Endpoint.Unix("/run/app.sock"), loops)), []));
         return pool;
     }
 
     /// <summary>All loops are made by one thread, one after the other, as the server does it.</summary>
     private static ProxyLoop[] MakeLoops(Pool[] pools) =>
-        [.. pools.Select((pool, loop) => new ProxyLoop(new IdleLoop(loop), [pool], [null]))];
+        [.. pools.Select((pool, loop) => new ProxyLoop(new IdleLoop(loop), [pool]))];
 
     private static void Serve(ProxyLoop proxy, int requests, Action? counted)
     {

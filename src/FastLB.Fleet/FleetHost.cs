@@ -83,7 +83,7 @@ public sealed class FleetHost : IDisposable
 
         var resources = new FleetResources(
             _poller, _loops, PortAllocator.ForThisMachine(), _socketDirectory, Mark, Environment.GetEnvironmentVariables(), _time, _logs, _log, Post);
-        _pools = [.. _settings.Select(entry => new PoolFleet(entry.Pool, entry.Run, resources, new RandomSource((ulong)Random.Shared.NextInt64())))];
+        _pools = [.. _settings.Select((entry, i) => new PoolFleet(entry.Pool, entry.Run, resources, new RandomSource((ulong)Random.Shared.NextInt64()), i))];
         _guardian = new Guardian(_poller, Mark, _socketDirectory, _log);
         _started = true;
         _thread.Start();

@@ -48,14 +48,14 @@ internal sealed class PoolFleet
     private readonly long _startTimestamp;
     private bool _telling;
 
-    public PoolFleet(Pool pool, RunSettings run, FleetResources fleet, RandomSource random)
+    public PoolFleet(Pool pool, RunSettings run, FleetResources fleet, RandomSource random, int number = 0)
     {
         ArgumentOutOfRangeException.ThrowIfZero(run.Command.Count);
         _pool = pool;
         _run = run;
         _fleet = fleet;
         _supervisor = new Supervisor(run, random);
-        _launcher = new WorkerLauncher(pool, run, fleet);
+        _launcher = new WorkerLauncher(pool, run, fleet, number);
         _lastStarts = new DateTimeOffset[run.Instances];
         _workerLogs = [.. Enumerable.Range(0, run.Instances).Select(slot => fleet.Logs.CreateLogger(NameOf(slot)))];
         _startTimestamp = fleet.Time.GetTimestamp();

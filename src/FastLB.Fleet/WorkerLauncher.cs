@@ -10,7 +10,8 @@ namespace FastLB.Fleet;
 /// Starts one pool's processes: an address where the worker shall listen, the environment that tells it so, the program. Knows nothing
 /// of what becomes of them. Only the fleet's thread calls it.
 /// </summary>
-internal sealed class WorkerLauncher(Pool pool, RunSettings run, FleetResources fleet)
+/// <param name="number">Tells the pool's sockets from those of other pools.</param>
+internal sealed class WorkerLauncher(Pool pool, RunSettings run, FleetResources fleet, int number)
 {
     /// <summary>
     /// Starts a worker's process. Null when that is not possible; <paramref name="problem"/> is then a clause that says why, and nothing
@@ -86,7 +87,7 @@ internal sealed class WorkerLauncher(Pool pool, RunSettings run, FleetResources 
         {
             if (Directory.Exists(fleet.SocketDirectory))
             {
-                var name = string.Create(CultureInfo.InvariantCulture, $"{pool.Index}-{key.Slot}-{key.Generation}.sock");
+                var name = string.Create(CultureInfo.InvariantCulture, $"{number}-{key.Slot}-{key.Generation}.sock");
                 return Endpoint.Unix(Path.Combine(fleet.SocketDirectory, name));
             }
 

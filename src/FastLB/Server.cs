@@ -61,17 +61,18 @@ public sealed partial class Server : IAsyncDisposable
         // 1. Pools and sockets.
         var cores = CpuAffinity.AllowedCores();
         var loopCount = settings.Loops > 0 ? settings.Loops : cores.Count;
-        _pools = [.. settings.Pools.Select((pool, i) => new Pool(pool, i, loopCount))];
+        _pools = [.. settings.Pools.Select(pool => new Pool(pool, loopCount, pool.Sticky is { Key: null } sticky ? MakeCookie(pool, sticky) : null))];
+        OpenAccessLog(loopCount, logs);
         BindAll(settings.Listeners, loopCount);
 
         // 2. Loops.
-        var cookies = _pools.Select(p => p.Settings.Sticky is { Key: null } sticky ? MakeCookie(p, sticky) : null).ToArray();
         _threads = new LoopThread[loopCount];
         _proxies = new ProxyLoop[loopCount];
         for (var i = 0; i < loopCount; i++)
         {
             var loop = _engine.Open(i, new BufferPool(), settings.Spin);
-            _proxies[i] = new ProxyLoop(loop, _pools, cookies);
+            _proxies[i] = new ProxyLoop(loop, _pools);
+            _proxies[i].Recorder.Ring = _accessLog?.Rings[i];
 
             // Two loops on one core would only take turns; loops beyond the cores move freely.
             _threads[i] = new LoopThread(loop, i < cores.Count ? cores[i] : null, OnLoopFailed);
@@ -152,6 +153,7 @@ public sealed partial class Server : IAsyncDisposable
             _report.Totals())
         {
             Events = _report.Events,
+            AccessLog = AccessLogStatus,
         };
     }
 
@@ -213,6 +215,8 @@ public sealed partial class Server : IAsyncDisposable
         {
             thread.Stop();
         }
+
+        _accessLog?.Dispose();
 
         foreach (var (_, sockets, _) in _sockets)
         {
@@ -283,8 +287,8 @@ public sealed partial class Server : IAsyncDisposable
         {
             var bound = settings with { Bind = sockets.Endpoint };
             Listener listener = settings.Protocol == ListenerProtocol.Tcp
-                ? new TcpListener(_proxies[loop], bound, _proxies[loop].Pools[PoolIndex(settings.Routes[0].PoolName)], perClient)
-                : new HttpListener(_proxies[loop], bound, new RouteTable(settings.Routes, PoolIndex), perClient);
+                ? new TcpListener(_proxies[loop], bound, perClient)
+                : new HttpListener(_proxies[loop], bound, new RouteTable(settings.Routes), perClient);
             _threads[loop].Loop.Listen(listener, sockets.Descriptors[loop]);
             _listeners.Add((loop, listener));
         }
@@ -294,7 +298,7 @@ public sealed partial class Server : IAsyncDisposable
 
     private int PoolIndex(string name) => Array.FindIndex(_pools, p => p.Name == name);
 
-    private StickyCookie MakeCookie(Pool pool, StickySettings settings)
+    private StickyCookie MakeCookie(PoolSettings pool, StickySettings settings)
     {
         if (settings.Secret is null)
         {
@@ -309,7 +313,7 @@ public sealed partial class Server : IAsyncDisposable
     {
         for (var i = 0; i < _threads.Length; i++)
         {
-            _threads[i].Loop.Post(new PublishedWork(_proxies[i], pool.Index));
+            _threads[i].Loop.Post(new PublishedWork(_proxies[i], pool));
         }
     }
 
@@ -317,7 +321,7 @@ public sealed partial class Server : IAsyncDisposable
     private static void OnLoopFailed(KernelLoop loop, Exception exception) =>
         Environment.FailFast($"FastLB loop {loop.Index} stopped on an error that must not happen; please report it: {exception}", exception);
 
-    private sealed class PublishedWork(ProxyLoop proxy, int pool) : PostedWork
+    private sealed class PublishedWork(ProxyLoop proxy, Pool pool) : PostedWork
     {
         public override void Run(EventLoop loop) => proxy.OnPublished(pool);
     }

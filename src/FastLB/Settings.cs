@@ -30,6 +30,9 @@ public sealed record Settings
     /// <summary>Where the admin API listens; null: nowhere.</summary>
     public Endpoint? AdminBind { get; init; }
 
+    /// <summary>Where requests are written down; null: nowhere. Which are is a matter of each listener.</summary>
+    public AccessLog.AccessLogSettings? AccessLog { get; init; }
+
     /// <summary>From the wish to stop until what still runs is cut off.</summary>
     public int DrainMs { get; init; } = Timeouts.Default.DrainMs;
 

@@ -43,20 +43,20 @@ internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread
         pool.Name,
         Operator.Describe(pool.Snapshot.Strategy),
         pool.Settings.Sticky is { Key: { } by } sessions ? KeyText.Of(by, sessions.KeyName) : pool.Settings.Sticky?.CookieName,
-        proxies.Sum(p => Read(ref p.Pools[pool.Index].Requests)),
-        Errors(outcome => proxies.Sum(p => p.Pools[pool.Index].Of(outcome))),
+        proxies.Sum(p => Read(ref p.PartOf(pool)!.Requests)),
+        Errors(outcome => proxies.Sum(p => p.PartOf(pool)!.Of(outcome))),
         pool.Settings.Reached.Count > 0
             ? [.. pool.Members.Ready.Select(w => Reached(pool, w))]
             : [.. processes.Where(p => p.PoolName == pool.Name).Select(p => Run(pool, p))])
     {
-        StrategyReason = proxies.Select(p => p.Pools[pool.Index].StrategyReason).FirstOrDefault(r => r is not null),
-        Waiting = proxies.Sum(p => p.Pools[pool.Index].Queue.Length),
+        StrategyReason = proxies.Select(p => p.PartOf(pool)!.StrategyReason).FirstOrDefault(r => r is not null),
+        Waiting = proxies.Sum(p => p.PartOf(pool)!.Queue.Length),
         InFlight = pool.InFlight.Total,
         InFlightLimit = pool.Guards.RequestLimit?.Limit,
-        Fallbacks = proxies.Sum(p => Read(ref p.Pools[pool.Index].Fallbacks)),
+        Fallbacks = proxies.Sum(p => Read(ref p.PartOf(pool)!.Fallbacks)),
         Breaker = pool.Guards.Breaker is { } breaker ? NameOf(breaker) : null,
         Panicking = pool.Workers.IsPanicking,
-        Capacity = Capacity(watch.Of(pool.Index).Capacity),
+        Capacity = Capacity(watch.Of(pool).Capacity),
     })];
 
     public IReadOnlyList<PoolEvent> Events => watch.Events.Latest;
@@ -129,7 +129,7 @@ internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread
 
     private WorkerStatus Describe(Pool pool, Worker worker, WorkerStatus status)
     {
-        var why = watch.Of(pool.Index).Explain(worker);
+        var why = watch.Of(pool).Explain(worker);
         return status with
         {
             State = why is not null && status.State == WorkerStatus.Ready ? WorkerStatus.Unfit : status.State,

@@ -77,9 +77,9 @@ public sealed class AuditScenarioTests
         Assert.Equal("", client.Heard);
         stage.FateOf = _ => ConnectFate.Accepted;
         stage.Pool.Publish(WorkerSet.Empty);
-        stage.Proxy.OnPublished(0);
+        stage.Proxy.OnPublished(stage.Pool);
         stage.Pool.Publish(new WorkerSet([Stage.MakeWorker(0, 2)], []));
-        stage.Proxy.OnPublished(0);
+        stage.Proxy.OnPublished(stage.Pool);
         stage.NextAtWorker().Say(Ok);
         stage.Settle();
         Assert.EndsWith("ok", client.Heard, StringComparison.Ordinal);

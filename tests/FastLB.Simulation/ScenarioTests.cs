@@ -183,7 +183,7 @@ public sealed class ScenarioTests
         Assert.Contains("Retry-After", late.Heard, StringComparison.Ordinal);
         Assert.Equal(1, stage.Of(Outcome.QueueFull));
         stage.Pool.Publish(new WorkerSet([worker], []));
-        stage.Proxy.OnPublished(0);
+        stage.Proxy.OnPublished(stage.Pool);
         foreach (var client in waiting)
         {
             stage.NextAtWorker().Say(Ok);
@@ -225,7 +225,7 @@ public sealed class ScenarioTests
         client.Socket.Close();
         stage.Settle();
         stage.Pool.Publish(new WorkerSet(stage.Workers, []));
-        stage.Proxy.OnPublished(0);
+        stage.Proxy.OnPublished(stage.Pool);
         stage.NextAtWorker().Say(Ok);
         stage.Settle();
         Assert.False(stage.HasMoreAtWorkers);

@@ -62,15 +62,15 @@ internal sealed partial class SimWorld
         var sticky = _mood.IsSticky ? new StickySettings("FASTLB", null) : null;
         _pools =
         [
-            new Pool(Guarded(new PoolSettings { Name = "app", Strategy = _mood.Strategy, Sticky = sticky, Timeouts = _mood.Timeouts }, guards), 0),
-            new Pool(Guarded(new PoolSettings { Name = "raw", Strategy = _mood.Strategy, Acceleration = (Acceleration)(seed % 4), Timeouts = _mood.Timeouts }, guards), 1),
+            new Pool(Guarded(new PoolSettings { Name = "app", Strategy = _mood.Strategy, Sticky = sticky, Timeouts = _mood.Timeouts }, guards), sticky: sticky is null ? null : new StickyCookie("app", sticky, s_key)),
+            new Pool(Guarded(new PoolSettings { Name = "raw", Strategy = _mood.Strategy, Acceleration = (Acceleration)(seed % 4), Timeouts = _mood.Timeouts }, guards)),
         ];
-        _proxy = new ProxyLoop(_loop, _pools, [sticky is null ? null : new StickyCookie("app", sticky, s_key), null]);
+        _proxy = new ProxyLoop(_loop, _pools);
         var bind = Endpoint.Ip(IPAddress.Loopback, 8000);
         RouteRule[] rules = [new RouteRule(null, "/r/", "app")];
         _http = new HttpListener(_proxy, new ListenerSettings { Bind = bind, Routes = rules, Timeouts = _mood.Timeouts },
-            new RouteTable(rules, _ => 0));
-        _tcp = new TcpListener(_proxy, new ListenerSettings { Bind = bind, Routes = rules, Timeouts = _mood.Timeouts }, _proxy.Pools[1]);
+            new RouteTable(rules));
+        _tcp = new TcpListener(_proxy, new ListenerSettings { Bind = bind, Routes = [new RouteRule(null, null, "raw")], Timeouts = _mood.Timeouts });
         _loop.Listen(_http, _network.OpenBacklog());
         _loop.Listen(_tcp, _network.OpenBacklog());
         MakeWorkers();
@@ -204,7 +204,7 @@ internal sealed partial class SimWorld
             if (_untold[pool] && (_network.IsForced || _chance.Chance(0.1)))
             {
                 _untold[pool] = false;
-                _loop.Post(new PublishedWork(_proxy, pool));
+                _loop.Post(new PublishedWork(_proxy, _pools[pool]));
                 _network.Note();
             }
         }
@@ -341,7 +341,7 @@ internal sealed partial class SimWorld
             : throw new SimulationFailedException($"a worker got a request {id}, which nobody sent")));
     }
 
-    private sealed class PublishedWork(ProxyLoop proxy, int pool) : PostedWork
+    private sealed class PublishedWork(ProxyLoop proxy, Pool pool) : PostedWork
     {
         public override void Run(EventLoop loop) => proxy.OnPublished(pool);
     }

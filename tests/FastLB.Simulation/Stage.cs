@@ -22,7 +22,7 @@ internal sealed class Stage
     internal Stage(
         Timeouts? timeouts = null, BufferPool? buffers = null, StickySettings? sticky = null, int workers = 1, NetworkMood? mood = null,
         string? path = null, string[]? hosts = null, int pipelineDepth = 16,
-        Acceleration acceleration = Acceleration.Auto)
+        Acceleration acceleration = Acceleration.Auto, Core.Recording.AccessLogFilter? accessLog = null)
     {
         Network = new SimNetwork(new RandomSource(1), mood ?? new NetworkMood(), e => FateOf(e), (e, socket) => _accepted.Enqueue(new StageSocket(socket, e)))
         {
@@ -38,19 +38,20 @@ internal sealed class Stage
             Timeouts = timeouts ?? Timeouts.Default,
             PipelineDepth = pipelineDepth,
         };
-        Pool = new Pool(settings, 0);
+        Pool = new Pool(settings, sticky: sticky is null ? null : new StickyCookie("app", sticky, new byte[32]));
         Workers = [.. Enumerable.Range(0, workers).Select(slot => MakeWorker(slot, 1))];
         Pool.Publish(new WorkerSet(Workers, []));
-        Proxy = new ProxyLoop(Loop, [Pool], [sticky is null ? null : new StickyCookie("app", sticky, new byte[32])]);
+        Proxy = new ProxyLoop(Loop, [Pool]);
         RouteRule[] rules = hosts is null ? [new RouteRule(null, path, "app")] : [.. hosts.Select(h => new RouteRule(h, path, "app"))];
         var listener = new ListenerSettings
         {
             Bind = Endpoint.Ip(IPAddress.Loopback, 8000),
             Routes = rules,
             Timeouts = timeouts ?? Timeouts.Default,
+            AccessLog = accessLog,
         };
-        Http = new HttpListener(Proxy, listener, new RouteTable(rules, _ => 0));
-        Tcp = new TcpListener(Proxy, listener, Proxy.Pools[0]);
+        Http = new HttpListener(Proxy, listener, new RouteTable(rules));
+        Tcp = new TcpListener(Proxy, listener);
         Loop.Listen(Http, Network.OpenBacklog());
         Loop.Listen(Tcp, Network.OpenBacklog());
     }

@@ -13,13 +13,15 @@ public sealed class Pool
     private readonly Dictionary<int, int> _weights = [];
     private PoolSnapshot _snapshot;
 
+    /// <param name="settings">What the configuration says.</param>
     /// <param name="loops">How many loops serve it.</param>
-    public Pool(PoolSettings settings, int index, int loops = 1)
+    /// <param name="sticky">The cookie of its sessions, or null.</param>
+    public Pool(PoolSettings settings, int loops = 1, StickyCookie? sticky = null)
     {
+        Sticky = sticky;
         InFlight = new InFlightCount(loops);
         Guards = new PoolGuards(settings, loops);
         Settings = settings;
-        Index = index;
         _strategy = settings.Strategy;
         _snapshot = new PoolSnapshot(WorkerSet.Empty, settings.Strategy, null);
     }
@@ -28,8 +30,7 @@ public sealed class Pool
 
     public string Name => Settings.Name;
 
-    /// <summary>The pool's number, from 0. Loops find their own part of the pool by it.</summary>
-    public int Index { get; }
+    public StickyCookie? Sticky { get; }
 
     /// <summary>Requests and tunnels at its workers that have not ended.</summary>
     public InFlightCount InFlight { get; }

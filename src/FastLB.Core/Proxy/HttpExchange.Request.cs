@@ -29,7 +29,7 @@ internal sealed partial class HttpExchange
         _expectsContinue = facts.ExpectsContinue;
         _requestBody = new BodyRelay(facts.Body, facts.Body.Kind == BodyKind.Chunked, settings.Limits.BodyBytes);
 
-        _pool = RequestRoute.PoolOf(_proxy, client.Listener, source, facts);
+        _pool = RequestRoute.PoolOf(client.Listener, source, facts);
         if (_pool is null)
         {
             client.Received.Consume(head.Length);

@@ -6,37 +6,64 @@ using FastLB.Core.Routing;
 
 namespace FastLB.Core.Proxy;
 
-/// <summary>One loop's part of an HTTP listener.</summary>
-public sealed class HttpListener(ProxyLoop proxy, ListenerSettings settings, RouteTable routes, ConcurrencyPerClient? perClient = null) : Listener
+/// <summary>One loop's part of an HTTP listener. Its settings and routes are exchanged by <see cref="Use"/>; a connection looks at them anew for each request.</summary>
+public sealed class HttpListener : Listener
 {
-    public ListenerSettings Settings { get; } = settings;
+    private readonly ProxyLoop _proxy;
+    private LoopPool[] _pools = [];
+
+    public HttpListener(ProxyLoop proxy, ListenerSettings settings, RouteTable routes, ConcurrencyPerClient? perClient = null)
+    {
+        _proxy = proxy;
+        Settings = settings;
+        Routes = routes;
+        Name = settings.Bind.ToString();
+        NameBytes = Encoding.UTF8.GetBytes(Name);
+        Identity = KeyHash.Of(NameBytes);
+        FallbackHost = Encoding.ASCII.GetBytes(settings.Bind.IsUnix ? "localhost" : settings.Bind.ToString());
+        Use(settings, routes, perClient);
+    }
+
+    public ListenerSettings Settings { get; private set; }
+
+    public RouteTable Routes { get; private set; }
 
     /// <summary>Counts each client's connections over all loops; null: they are not limited.</summary>
-    internal ConcurrencyPerClient? PerClient { get; } = perClient;
+    internal ConcurrencyPerClient? PerClient { get; private set; }
 
     /// <summary>Tells its routes from those of other listeners, alike on all loops.</summary>
-    internal ulong Identity { get; } = KeyHash.Of(Encoding.UTF8.GetBytes(settings.Bind.ToString()));
-
-    public RouteTable Routes { get; } = routes;
+    internal ulong Identity { get; }
 
     /// <summary>Its address, as logs name it.</summary>
-    internal string Name { get; } = settings.Bind.ToString();
+    internal string Name { get; }
 
     /// <summary>Likewise.</summary>
-    internal byte[] NameBytes { get; } = Encoding.UTF8.GetBytes(settings.Bind.ToString());
+    internal byte[] NameBytes { get; }
 
     /// <summary>What stands in Host towards a worker when an HTTP/1.0 client sent none.</summary>
-    internal byte[] FallbackHost { get; } = Encoding.ASCII.GetBytes(settings.Bind.IsUnix ? "localhost" : settings.Bind.ToString());
+    internal byte[] FallbackHost { get; }
+
+    /// <summary>The pool that a rule sends to.</summary>
+    internal LoopPool PoolOf(int rule) => _pools[rule];
+
+    /// <summary>From the next request on. The pools that the routes name are the loop's already.</summary>
+    public void Use(ListenerSettings settings, RouteTable routes, ConcurrencyPerClient? perClient)
+    {
+        Settings = settings;
+        Routes = routes;
+        PerClient = perClient;
+        _pools = [.. routes.Rules.Select(r => _proxy.PoolNamed(r.PoolName))];
+    }
 
     public override Peer? OnAccepting(in ClientAddress address)
     {
         if (!ClientConnection.TryEnter(PerClient, address, out var place))
         {
-            proxy.Metrics.ConnectionsRefused++;
+            _proxy.Metrics.ConnectionsRefused++;
             return null;
         }
 
-        var connection = proxy.RentHttp(this, address);
+        var connection = _proxy.RentHttp(this, address);
         connection.Hold(place);
         return connection;
     }

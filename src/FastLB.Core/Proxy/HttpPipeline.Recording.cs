@@ -7,6 +7,8 @@ namespace FastLB.Core.Proxy;
 /// <summary>What is written down of requests that ran ahead and were answered together; the others' exchanges see to that.</summary>
 internal sealed partial class HttpPipeline
 {
+    private bool _isRecording;
+
     private RequestRecord? RecordOf(ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts)
     {
         var listener = _client!.Listener;
@@ -15,6 +17,7 @@ internal sealed partial class HttpPipeline
             return null;
         }
 
+        _isRecording = true;
         RecordHead.Keep(record, source, head);
         record.Facts.Route = RequestRoute.RuleOf(listener, source, facts);
         record.Facts.QueueNs = 0;
@@ -61,11 +64,12 @@ internal sealed partial class HttpPipeline
     /// <summary>Requests from <paramref name="first"/> on did not run ahead after all, or somebody else has their records.</summary>
     private void ForgetRecords(int first)
     {
-        if (_client?.Listener.Settings.AccessLog is null)
+        if (!_isRecording)
         {
             return;
         }
 
+        _isRecording = first > 0;
         foreach (ref var request in _requests.AsSpan(first))
         {
             if (request.Record is { } record)

@@ -138,7 +138,7 @@ internal sealed partial class HttpPipeline
             }
 
             if (!MayRunAhead(head) || RequestRules.Check(rest, head, limits, out var facts) != Refusal.None || facts.Connection.Close
-                || RequestRoute.PoolOf(_proxy, client.Listener, rest, facts) is not { } pool)
+                || RequestRoute.PoolOf(client.Listener, rest, facts) is not { } pool)
             {
                 return;
             }

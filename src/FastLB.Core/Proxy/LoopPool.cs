@@ -44,12 +44,11 @@ public sealed class LoopPool : OwnCacheLines
     private readonly bool _limitsConnections;
     private int _servesLater;
 
-    internal LoopPool(ProxyLoop proxy, Pool pool, StickyCookie? sticky)
+    internal LoopPool(ProxyLoop proxy, Pool pool)
     {
         _proxy = proxy;
         Pool = pool;
         NameBytes = System.Text.Encoding.UTF8.GetBytes(pool.Name);
-        Sticky = sticky;
         _seen = new PoolSnapshot(WorkerSet.Empty, pool.Settings.Strategy, null);
         _strategy = _seen.Strategy.Create();
         Budget = new RetryBudget(proxy.Loop.NowMs, pool.Settings.Retries.BudgetShare);
@@ -64,7 +63,7 @@ public sealed class LoopPool : OwnCacheLines
     /// <summary>The pool's name, as logs have it.</summary>
     internal byte[] NameBytes { get; }
 
-    public StickyCookie? Sticky { get; }
+    public StickyCookie? Sticky => Pool.Sticky;
 
     /// <summary>The strategy in use.</summary>
     internal StrategyPlan Strategy => _seen.Strategy;

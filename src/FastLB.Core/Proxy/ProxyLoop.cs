@@ -22,20 +22,15 @@ public sealed class ProxyLoop : OwnCacheLines
     private readonly FreeList<UpstreamConnection> _freeUpstreams = new(MaxFree);
     private readonly FreeList<Relay> _freeRelays = new(MaxFree);
     private ClientConnection? _open;
+    private LoopPool[] _pools = [];
 
     /// <param name="loop">The loop that this is a part of.</param>
-    /// <param name="pools">All pools; their <see cref="Pool.Index"/> is their place.</param>
-    /// <param name="stickyCookies">The sticky cookie of each pool, or null, in the same order.</param>
-    public ProxyLoop(EventLoop loop, IReadOnlyList<Pool> pools, IReadOnlyList<StickyCookie?> stickyCookies)
+    /// <param name="pools">All pools.</param>
+    public ProxyLoop(EventLoop loop, IReadOnlyList<Pool> pools)
     {
         Loop = loop;
         Recorder = new LoopRecorder(loop);
-        Pools = [.. pools.Select((pool, i) => new LoopPool(this, pool, stickyCookies[i]))];
-        for (var i = 0; i < pools.Count; i++)
-        {
-            Invariant.That(pools[i].Index == i, "a pool stands at its index");
-            Pools[i].Fallback = Array.Find(Pools, p => p.Pool.Name == pools[i].Settings.Fallback?.PoolName);
-        }
+        UsePools(pools);
     }
 
     public EventLoop Loop { get; }
@@ -45,7 +40,8 @@ public sealed class ProxyLoop : OwnCacheLines
     /// <summary>Where what became of requests is written down.</summary>
     public LoopRecorder Recorder { get; }
 
-    public LoopPool[] Pools { get; }
+    /// <summary>The loop's part of every pool. Any thread.</summary>
+    public LoopPool[] Pools => Volatile.Read(ref _pools);
 
     /// <summary>True from <see cref="BeginDrain"/> on: every answer says that the connection closes.</summary>
     public bool IsDraining { get; private set; }
@@ -99,7 +95,25 @@ public sealed class ProxyLoop : OwnCacheLines
     }
 
     /// <summary>A pool's snapshot was swapped.</summary>
-    public void OnPublished(int poolIndex) => Pools[poolIndex].ServeQueue();
+    public void OnPublished(Pool pool) => PartOf(pool)?.ServeQueue();
+
+    /// <summary>The loop's part of a pool; null for one that it does not have, or no more. Any thread.</summary>
+    public LoopPool? PartOf(Pool pool) => Array.Find(Pools, p => ReferenceEquals(p.Pool, pool));
+
+    /// <summary>Puts other pools in place of the present ones; the loop's parts of those that stay stay as they are.</summary>
+    public void UsePools(IReadOnlyList<Pool> pools)
+    {
+        LoopPool[] parts = [.. pools.Select(pool => PartOf(pool) ?? new LoopPool(this, pool))];
+        foreach (var part in parts)
+        {
+            part.Fallback = Array.Find(parts, p => p.Pool.Name == part.Pool.Settings.Fallback?.PoolName);
+        }
+
+        Volatile.Write(ref _pools, parts);
+    }
+
+    internal LoopPool PoolNamed(string name) =>
+        Array.Find(Pools, p => p.Pool.Name == name) ?? throw new InvalidOperationException($"there is no pool '{name}'");
 
     internal HttpConnection RentHttp(HttpListener listener, in ClientAddress address)
     {

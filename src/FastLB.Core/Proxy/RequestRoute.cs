@@ -9,27 +9,26 @@ namespace FastLB.Core.Proxy;
 internal static class RequestRoute
 {
     /// <summary>The pool of the first route that matches, or null.</summary>
-    public static LoopPool? PoolOf(ProxyLoop proxy, HttpListener listener, ReadOnlySpan<byte> source, in RequestFacts facts)
+    public static LoopPool? PoolOf(HttpListener listener, ReadOnlySpan<byte> source, in RequestFacts facts)
     {
         var host = source.Slice(facts.HostStart, facts.HostNameLength);
         var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
-        var index = listener.Routes.Match(host, path);
-        return index < 0 ? null : proxy.Pools[index];
+        var rule = listener.Routes.Match(host, path);
+        return rule < 0 ? null : listener.PoolOf(rule);
     }
 
     /// <summary>The number of the rule that matches, from 0; -1 for none.</summary>
     public static int RuleOf(HttpListener listener, ReadOnlySpan<byte> source, in RequestFacts facts)
     {
         var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
-        listener.Routes.Match(source.Slice(facts.HostStart, facts.HostNameLength), path, out var rule);
-        return rule;
+        return listener.Routes.Match(source.Slice(facts.HostStart, facts.HostNameLength), path);
     }
 
     /// <summary>A hash of the route that matches: one listener's rule, on all loops.</summary>
     public static ulong HashOf(HttpListener listener, ReadOnlySpan<byte> source, in RequestFacts facts, ulong seed)
     {
         var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
-        listener.Routes.Match(source.Slice(facts.HostStart, facts.HostNameLength), path, out var rule);
+        var rule = listener.Routes.Match(source.Slice(facts.HostStart, facts.HostNameLength), path);
         return KeyHash.Of(listener.Identity, (ulong)rule, seed);
     }
 

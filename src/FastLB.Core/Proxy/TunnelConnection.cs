@@ -18,6 +18,7 @@ namespace FastLB.Core.Proxy;
 public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
 {
     private TcpListener? _listener;
+    private LoopPool? _pool;
     private UpstreamPool? _upstreamPool;
     private UpstreamConnection? _upstream;
     private Worker? _tried;
@@ -41,11 +42,12 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
         ? Math.Min(_listener!.Settings.Timeouts.TunnelMs, _listener.Settings.Timeouts.BodyMs)
         : _listener!.Settings.Timeouts.TunnelMs;
 
-    private LoopPool Pool => _listener!.Pool;
+    private LoopPool Pool => _pool!;
 
     internal void Open(TcpListener listener)
     {
         _listener = listener;
+        _pool = listener.Pool;
     }
 
     // 1. Accepted.
@@ -282,6 +284,7 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
 
         Leave(_listener!.PerClient);
         _listener = null;
+        _pool = null;
         _tried = null;
         _retried = false;
         Proxy.Recycle(this);

@@ -24,6 +24,14 @@ internal static class MetricsText
 
         RenderTotals(text, status.Totals);
         RenderLatency(text, status.Totals.Latency);
+        if (status.AccessLog is { } accessLog)
+        {
+            text.Begin("fastlb_access_log_lines_total", "counter", "Lines that the access log took.");
+            text.Sample(accessLog.Written);
+            text.Begin("fastlb_access_log_dropped_total", "counter", "Lines of the access log that were lost, because it took them too slowly or not at all.");
+            text.Sample(accessLog.Dropped);
+        }
+
         RenderLoops(text, status.Loops);
         RenderListeners(text, status.Listeners);
         RenderPools(text, status.Pools);

@@ -22,7 +22,14 @@ public sealed record ServerStatus(
 {
     /// <summary>What happened to pools and workers of late, oldest first.</summary>
     public IReadOnlyList<Health.PoolEvent> Events { get; init; } = [];
+
+    /// <summary>Null without one.</summary>
+    public AccessLogStatus? AccessLog { get; init; }
 }
+
+/// <param name="Written">Lines that the file took.</param>
+/// <param name="Dropped">Lines that were lost, because it took them too slowly or not at all.</param>
+public sealed record AccessLogStatus(long Written, long Dropped);
 
 /// <param name="Cpu">The core that the loop's thread is pinned to; null when it is not.</param>
 /// <param name="Connections">Client connections that are open.</param>

@@ -45,6 +45,7 @@ internal static class Foreground
         using var adminSocket = settings.AdminBind is { } bind ? AdminSocket.Open(bind) : null;
         await using var server = Server.Start(settings, factory);
         signals.RestartWanted = server.RestartRolling;
+        signals.ReopenWanted = server.ReopenAccessLog;
         await using var admin = await StartAdminAsync(adminSocket, server, logs);
         if (settings.AdminBind is { } endpoint)
         {

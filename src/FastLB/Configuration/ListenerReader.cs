@@ -14,11 +14,11 @@ internal sealed record ListenerDraft(
     IReadOnlyList<ScalarNode> PoolNames);
 
 /// <summary>Reads one item of <c>listeners</c>.</summary>
-internal sealed class ListenerReader(Mistakes mistakes)
+internal sealed class ListenerReader(Mistakes mistakes, AccessLogReader accessLog)
 {
     public const int MaxRoutes = 1024;
 
-    private static readonly string[] Keys = ["bind", "protocol", "pool", "routes", "timeouts", "limits", "maxConnectionsPerClient"];
+    private static readonly string[] Keys = ["bind", "protocol", "pool", "routes", "timeouts", "limits", "maxConnectionsPerClient", "accessLog"];
     private static readonly string[] RouteKeys = ["host", "path", "pool"];
 
     private readonly List<ScalarNode> _poolNames = [];
@@ -68,6 +68,7 @@ internal sealed class ListenerReader(Mistakes mistakes)
             Routes = rules,
             Timeouts = ownTimeouts,
             Limits = ownLimits,
+            AccessLog = accessLog.ReadListener(listener),
             MaxConnectionsPerClient = listener.Number("maxConnectionsPerClient", 1, 1_000_000) ?? 0,
         };
         return new ListenerDraft(settings, protocol, bind, _poolNames);

@@ -17,7 +17,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
     public const int MaxListeners = 256;
     public const int MaxPools = 256;
 
-    private static readonly string[] Keys = ["engine", "loops", "spin", "admin", "timeouts", "limits", "geo", "zones", "listeners", "pools"];
+    private static readonly string[] Keys = ["engine", "loops", "spin", "admin", "timeouts", "limits", "accessLog", "geo", "zones", "listeners", "pools"];
 
     /// <summary>The settings; only to be used when no mistake was noted. Null when there is nothing to read at all.</summary>
     public Settings? Read(YamlNode root)
@@ -31,7 +31,9 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         var limits = OverridesReader.ReadLimits(top, Core.Http.HttpLimits.Default, mistakes);
         var admin = ReadAdmin(top);
         var pools = ReadPools(top, timeouts, ZonesReader.Read(top, baseDirectory, mistakes));
-        var listeners = ReadListeners(top, timeouts, limits);
+        var accessLog = new AccessLogReader(mistakes, baseDirectory);
+        var log = accessLog.ReadTop(top);
+        var listeners = ReadListeners(top, timeouts, limits, accessLog);
         new CrossChecks(mistakes, listeners, pools, admin).Run();
 
         return new Settings
@@ -40,6 +42,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
             Spin = ReadSpin(top),
             Loops = top.Number("loops", 1, MaxLoops, "auto") ?? 0,
             AdminBind = admin?.Endpoint,
+            AccessLog = log,
             DrainMs = timeouts.DrainMs,
             Listeners = [.. listeners.Select(l => l.Settings).OfType<ListenerSettings>()],
             Pools = [.. pools.Select(p => p.Settings)],
@@ -131,7 +134,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         return drafts;
     }
 
-    private List<ListenerDraft> ReadListeners(Section top, Timeouts timeouts, Core.Http.HttpLimits limits)
+    private List<ListenerDraft> ReadListeners(Section top, Timeouts timeouts, Core.Http.HttpLimits limits, AccessLogReader accessLog)
     {
         if (top.Find("listeners") is null)
         {
@@ -144,7 +147,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         var drafts = new List<ListenerDraft>();
         foreach (var node in top.List("listeners", "listeners, each with bind and pool", MaxListeners))
         {
-            if (new ListenerReader(mistakes).Read(node, drafts.Count + 1, timeouts, limits) is { } draft)
+            if (new ListenerReader(mistakes, accessLog).Read(node, drafts.Count + 1, timeouts, limits) is { } draft)
             {
                 drafts.Add(draft);
             }

@@ -61,6 +61,8 @@ internal sealed class PoolWatch : IDisposable
         _gradient = pool.Settings.Limits.IsAdaptive ? new GradientLimit(new GradientSettings { InitialLimit = pool.Guards.RequestLimit!.Limit }) : null;
     }
 
+    public Pool Pool => _pool;
+
     /// <summary>Whether there is anything to do more often than once a second.</summary>
     public bool IsBusy => _pool.Settings.Health is not null || _outliers is not null || _pool.Guards.IsGuarded;
 

@@ -32,8 +32,7 @@ internal sealed partial class Watch : IDisposable
 
     public PoolEvents Events { get; } = new();
 
-    /// <summary>The watch of the pool with this number.</summary>
-    public PoolWatch Of(int pool) => _pools[pool];
+    public PoolWatch Of(Pool pool) => Array.Find(_pools, w => ReferenceEquals(w.Pool, pool))!;
 
     public void Dispose()
     {

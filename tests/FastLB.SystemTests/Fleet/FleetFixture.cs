@@ -9,7 +9,7 @@ internal sealed class FleetFixture : IDisposable
 {
     public FleetFixture(RunSettings run)
     {
-        Pool = new Pool(new PoolSettings { Name = run.PoolName }, 0);
+        Pool = new Pool(new PoolSettings { Name = run.PoolName });
         Host = new FleetHost([(Pool, run)], [new BarrierLoop()], Log, TimeProvider.System);
     }
 

@@ -15,7 +15,7 @@ public sealed class StrategiesTests
     public void A_strategy_of_ones_own_is_registered_by_a_line_and_used_like_the_others()
     {
         Assert.Contains("first-free", Strategies.Names);
-        var pool = new Pool(new PoolSettings { Name = "app" }, 0);
+        var pool = new Pool(new PoolSettings { Name = "app" });
         pool.Use(new StrategyPlan("first-free"));
         var strategy = pool.Snapshot.Strategy.Create();
         var workers = OneLoop.Workers(1, 1, 1);

@@ -33,7 +33,7 @@ public class PoolFleetTests
         var resources = new FleetResources(
             poller, [], new PortAllocator((30_000, 30_001), 0, isFree), null, "mark", new Hashtable(), TimeProvider.System,
             NullLoggerFactory.Instance, NullLogger.Instance, _ => { });
-        var fleet = new PoolFleet(new Pool(new PoolSettings { Name = run.PoolName }, 0), run, resources, new RandomSource(1));
+        var fleet = new PoolFleet(new Pool(new PoolSettings { Name = run.PoolName }), run, resources, new RandomSource(1));
         fleet.Start();
         var processes = new List<WorkerProcess>();
         fleet.Describe(processes);

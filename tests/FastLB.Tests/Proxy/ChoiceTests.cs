@@ -69,14 +69,14 @@ public class ChoiceTests
     [InlineData("[::1]", "/", 1)]
     [InlineData("", "/", 3)]
     [InlineData("example.com", "*", -1)]
-    public void The_first_route_that_matches_names_the_pool(string host, string path, int pool)
+    public void The_first_route_that_matches_wins(string host, string path, int rule)
     {
         RouteRule[] rules =
         [
             new("api.example.com", "/v1/", "0"), new("[::1]", null, "1"), new("*.example.com", "/", "2"), new(null, "/", "3"),
         ];
-        var table = new RouteTable(rules, name => name[0] - '0');
-        Assert.Equal(pool, table.Match(Encoding.ASCII.GetBytes(host), Encoding.ASCII.GetBytes(path)));
+        var table = new RouteTable(rules);
+        Assert.Equal(rule, table.Match(Encoding.ASCII.GetBytes(host), Encoding.ASCII.GetBytes(path)));
     }
 
     [Fact]

@@ -19,8 +19,8 @@ public sealed class ShareTests
     public void A_new_workers_share_grows_from_little_to_its_own(string strategy)
     {
         var loop = new IdleLoop(0);
-        var pool = new Pool(new PoolSettings { Name = "app", Strategy = new StrategyPlan(strategy), SlowStartMs = SlowStartMs }, 0);
-        var proxy = new ProxyLoop(loop, [pool], [null]);
+        var pool = new Pool(new PoolSettings { Name = "app", Strategy = new StrategyPlan(strategy), SlowStartMs = SlowStartMs });
+        var proxy = new ProxyLoop(loop, [pool]);
         var (old, fresh) = (Make(0), Make(1));
         pool.Publish(new WorkerSet([old], []));
         Assert.Same(old, Pick(proxy));
@@ -44,8 +44,8 @@ public sealed class ShareTests
     public void Workers_that_come_together_share_from_the_start()
     {
         var loop = new IdleLoop(0);
-        var pool = new Pool(new PoolSettings { Name = "app", Strategy = new StrategyPlan("round-robin"), SlowStartMs = SlowStartMs }, 0);
-        var proxy = new ProxyLoop(loop, [pool], [null]);
+        var pool = new Pool(new PoolSettings { Name = "app", Strategy = new StrategyPlan("round-robin"), SlowStartMs = SlowStartMs });
+        var proxy = new ProxyLoop(loop, [pool]);
         var (one, other) = (Make(0), Make(1));
         pool.Publish(new WorkerSet([one, other], []));
 
@@ -55,7 +55,7 @@ public sealed class ShareTests
     [Fact]
     public void A_slot_keeps_its_weight_when_its_process_is_replaced()
     {
-        var pool = new Pool(new PoolSettings { Name = "app" }, 0);
+        var pool = new Pool(new PoolSettings { Name = "app" });
         pool.Publish(new WorkerSet([Make(0), Make(1)], []));
         Assert.True(pool.TrySetWeight(1, 7));
         Assert.False(pool.TrySetWeight(2, 7));
