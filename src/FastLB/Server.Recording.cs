@@ -1,5 +1,6 @@
 using FastLB.AccessLog;
 using FastLB.Admin;
+using FastLB.Stories;
 
 namespace FastLB;
 
@@ -10,6 +11,9 @@ public sealed partial class Server
 
     /// <summary>Opens the access log's file anew, after it was renamed. Any thread.</summary>
     public void ReopenAccessLog() => _accessLog?.Reopen();
+
+    /// <summary>What became of requests that failed.</summary>
+    public IRequestStories Stories => new LoopStories(_proxies);
 
     private AccessLogStatus? AccessLogStatus => _accessLog is { } log ? new AccessLogStatus(log.Written, log.Dropped) : null;
 

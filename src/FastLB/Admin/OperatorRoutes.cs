@@ -11,7 +11,7 @@ internal sealed record StrategyWish(string? Name, string? Key = null, JsonElemen
 /// <summary>
 /// The part of the admin API that changes something. A page in an operator's browser must not be able to: PUT from another origin needs a
 /// permission that is never given (CORS), and a name that was made to point here (DNS rebinding) is not an address or localhost, which the
-/// Host header has to be.
+/// Host header has to be. Who shows the token is none of these.
 /// </summary>
 internal static class OperatorRoutes
 {
@@ -31,7 +31,7 @@ internal static class OperatorRoutes
     private static void Map(WebApplication application, string pattern, Func<RouteValueDictionary, string, OperatorAnswer> change) =>
         application.MapMethods(pattern, [HttpMethods.Put], (RequestDelegate)(async context =>
         {
-            if (!IsLocalName(context.Request.Host.Host))
+            if (!AdminAccess.IsTrusted(context) && !IsLocalName(context.Request.Host.Host))
             {
                 await Answer(context, StatusCodes.Status403Forbidden, $"'{context.Request.Host.Host}' is not an address of the admin API; write its IP address or localhost");
                 return;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Net;
 using System.Net.Sockets;
 using FastLB.Admin;
 
@@ -18,8 +19,9 @@ internal static class AdminClient
         DefaultValueFactory = _ => ServeOptions.DefaultAdmin,
     };
 
-    public static HttpClient Open(Endpoint endpoint)
+    public static HttpClient Open(AdminTarget target)
     {
+        var endpoint = target.Endpoint;
         var handler = new SocketsHttpHandler
         {
             UseProxy = false,
@@ -41,8 +43,19 @@ internal static class AdminClient
                 }
             },
         };
-        return new HttpClient(handler) { Timeout = Patience, MaxResponseContentBufferSize = MaxAnswerBytes };
+        var client = new HttpClient(handler) { Timeout = Patience, MaxResponseContentBufferSize = MaxAnswerBytes };
+        if (target.Token is { } token)
+        {
+            client.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", $"Bearer {token}");
+        }
+
+        return client;
     }
+
+    /// <summary>What to say when it is a matter of the token; null when it is not.</summary>
+    public static string? Refusal(AdminTarget target, HttpStatusCode status) => status != HttpStatusCode.Unauthorized ? null
+        : target.Token is null ? $"the admin API on {target.Endpoint} asks for its token; give it with --token, {AdminTarget.TokenVariable} or -c FILE"
+        : $"the admin API on {target.Endpoint} does not know this token";
 
     public static string NobodyAnswers(Endpoint endpoint, HttpRequestException failure, string command) =>
         $"nobody answers on {endpoint}: {failure.InnerException?.Message ?? failure.Message}. Is FastLB running? With another admin address: fastlb {command} --admin ADDRESS";

@@ -42,11 +42,11 @@ internal static class Foreground
         ILogger log,
         Action? started)
     {
-        using var adminSocket = settings.AdminBind is { } bind ? AdminSocket.Open(bind) : null;
+        using var adminSocket = settings.Admin is { } wanted ? AdminSocket.Open(wanted) : null;
         await using var server = Server.Start(settings, factory);
         signals.RestartWanted = server.RestartRolling;
         signals.ReopenWanted = server.ReopenAccessLog;
-        await using var admin = await StartAdminAsync(adminSocket, server, logs);
+        await using var admin = await StartAdminAsync(adminSocket, settings, server, logs);
         if (settings.AdminBind is { } endpoint)
         {
             log.LogInformation("the admin API is served on {Endpoint}", endpoint);
@@ -57,6 +57,6 @@ internal static class Foreground
         await server.DrainAsync(signals.StopAtOnce);
     }
 
-    private static async Task<AdminApi?> StartAdminAsync(Socket? socket, Server server, LogProvider logs) =>
-        socket is null ? null : await AdminApi.StartAsync(socket, server.GetStatus, server.Operator, logs);
+    private static async Task<AdminApi?> StartAdminAsync(Socket? socket, Settings settings, Server server, LogProvider logs) =>
+        socket is null ? null : await AdminApi.StartAsync(socket, server.GetStatus, server.Operator, server.Stories, settings.Admin?.Token, logs);
 }

@@ -32,48 +32,43 @@ internal static class StrategyCommand
             HelpName = "factor",
             Description = "How far above the average load consistent-hash loads a worker, from 1 on, or none.",
         };
-        var admin = AdminClient.AddressOption();
         command.Add(pool);
         command.Add(name);
         command.Add(key);
         command.Add(bound);
-        command.Add(admin);
-        command.SetAction(parsed => UseAsync(
-            parsed.GetRequiredValue(admin),
-            parsed.GetRequiredValue(pool),
-            new StrategyWish(parsed.GetRequiredValue(name), parsed.GetValue(key), Json(parsed.GetValue(bound))),
-            parsed.InvocationConfiguration).GetAwaiter().GetResult());
+        var options = new AdminTarget.Options(command);
+        command.SetAction(parsed => options.TryRead(parsed, out var target)
+            ? UseAsync(
+                target,
+                parsed.GetRequiredValue(pool),
+                new StrategyWish(parsed.GetRequiredValue(name), parsed.GetValue(key), Json(parsed.GetValue(bound))),
+                parsed.InvocationConfiguration).GetAwaiter().GetResult()
+            : ExitCode.Mistake);
         return command;
     }
 
     private static JsonElement? Json(string? text) =>
         text is null ? null : JsonElement.Parse($"\"{JsonEncodedText.Encode(text)}\"");
 
-    private static async Task<int> UseAsync(string address, string pool, StrategyWish wish, InvocationConfiguration output)
+    private static async Task<int> UseAsync(AdminTarget target, string pool, StrategyWish wish, InvocationConfiguration output)
     {
-        if (!Address.TryParseBind(address, out var endpoint, out var problem))
-        {
-            output.Error.WriteLine($"--admin: {problem}");
-            return ExitCode.Mistake;
-        }
-
         try
         {
-            using var client = AdminClient.Open(endpoint);
+            using var client = AdminClient.Open(target);
             using var content = new StringContent(JsonSerializer.Serialize(wish, StatusJson.Default.StrategyWish));
             using var answer = await client.PutAsync(
                 new Uri(string.Create(CultureInfo.InvariantCulture, $"http://localhost/pools/{Uri.EscapeDataString(pool)}/strategy")), content);
-            var text = (await answer.Content.ReadAsStringAsync()).TrimEnd();
+            var text = AdminClient.Refusal(target, answer.StatusCode) ?? (await answer.Content.ReadAsStringAsync()).TrimEnd();
             (answer.IsSuccessStatusCode ? output.Output : output.Error).WriteLine(text);
             return answer.IsSuccessStatusCode ? ExitCode.Ok : ExitCode.Mistake;
         }
         catch (HttpRequestException failure)
         {
-            output.Error.WriteLine(AdminClient.NobodyAnswers(endpoint, failure, "strategy"));
+            output.Error.WriteLine(AdminClient.NobodyAnswers(target.Endpoint, failure, "strategy"));
         }
         catch (OperationCanceledException)
         {
-            output.Error.WriteLine(AdminClient.NoAnswerInTime(endpoint));
+            output.Error.WriteLine(AdminClient.NoAnswerInTime(target.Endpoint));
         }
 
         return ExitCode.Failure;

@@ -29,19 +29,20 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
 
         var timeouts = OverridesReader.ReadTimeouts(top, mistakes);
         var limits = OverridesReader.ReadLimits(top, Core.Http.HttpLimits.Default, mistakes);
-        var admin = ReadAdmin(top);
+        var adminReader = new AdminReader(mistakes, baseDirectory);
+        var admin = adminReader.Read(top);
         var pools = ReadPools(top, timeouts, ZonesReader.Read(top, baseDirectory, mistakes));
         var accessLog = new AccessLogReader(mistakes, baseDirectory);
         var log = accessLog.ReadTop(top);
         var listeners = ReadListeners(top, timeouts, limits, accessLog);
-        new CrossChecks(mistakes, listeners, pools, admin).Run();
+        new CrossChecks(mistakes, listeners, pools, adminReader.Place).Run();
 
         return new Settings
         {
             Engine = top.Choice("engine", ("auto", EngineChoice.Auto), ("io-uring", EngineChoice.IoUring), ("epoll", EngineChoice.Epoll)) ?? EngineChoice.Auto,
             Spin = ReadSpin(top),
             Loops = top.Number("loops", 1, MaxLoops, "auto") ?? 0,
-            AdminBind = admin?.Endpoint,
+            Admin = admin,
             AccessLog = log,
             DrainMs = timeouts.DrainMs,
             Listeners = [.. listeners.Select(l => l.Settings).OfType<ListenerSettings>()],
@@ -63,42 +64,6 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         }
 
         return spin;
-    }
-
-    private PlacedEndpoint? ReadAdmin(Section top)
-    {
-        if (top.Find("admin") is not { } node || Section.Open(node, "admin", ["bind"], mistakes) is not { } admin)
-        {
-            return null;
-        }
-
-        if (admin.Find("bind") is null)
-        {
-            mistakes.Error(
-                top.FindKey("admin")!,
-                "admin: 'bind' is missing; write admin: { bind: 127.0.0.1:8001 }, or remove admin");
-            return null;
-        }
-
-        if (admin.Text("bind", "an address like 127.0.0.1:8001") is not { } text)
-        {
-            return null;
-        }
-
-        if (!Address.TryParseBind(text.Text, out var endpoint, out var problem))
-        {
-            mistakes.Error(text, $"bind: {problem}");
-            return null;
-        }
-
-        if (endpoint.Address is { } address && !System.Net.IPAddress.IsLoopback(address))
-        {
-            mistakes.Warning(
-                text,
-                $"the admin API asks for no password; whoever reaches {endpoint} can read the status");
-        }
-
-        return new PlacedEndpoint(endpoint, text);
     }
 
     private List<PoolDraft> ReadPools(Section top, Timeouts timeouts, ZoneTable zones)

@@ -27,9 +27,8 @@ public class ConfigurationMistakesTests
     [InlineData("loops: 2", "loops: -1",
         "fastlb.yaml:2:8: loops: expected auto or a number from 1 to 256, found '-1'")]
     [InlineData("admin: { bind: 127.0.0.1:8001 }", "admin: 127.0.0.1:8001",
-        "fastlb.yaml:3:8: admin: expected keys (bind), found '127.0.0.1:8001'")]
+        "fastlb.yaml:3:8: admin: expected keys (bind, token, tokenFile, mode), found '127.0.0.1:8001'")]
     [InlineData("admin: { bind: 127.0.0.1:8001 }", "admin: { bnd: 127.0.0.1:8001 }",
-        "fastlb.yaml:3:1: admin: 'bind' is missing; write admin: { bind: 127.0.0.1:8001 }, or remove admin",
         "fastlb.yaml:3:10: unknown key 'bnd' in admin; did you mean 'bind'?")]
     [InlineData("admin: { bind: 127.0.0.1:8001 }", "admin: { bind: 8001 }",
         "fastlb.yaml:3:16: bind: '8001' is only a port; write 127.0.0.1:8001, or 0.0.0.0:8001 to be reached from other machines")]
