@@ -94,9 +94,9 @@ public static class SharedNothing
             var worker = pool.Pick(Affinity.None, null)!.Worker;
             worker.Begin(loop.Index);
             loop.Timers.Arm(timer, loop.NowMs + 30_000);
-            pool.Requests++;
+            pool.Counters.Requests++;
             pool.Budget.Deposit();
-            pool.Count(Outcome.Completed);
+            pool.Counters.Count(Outcome.Completed);
             proxy.Metrics.Requests++;
             proxy.Metrics.BytesFromClients += 40;
             proxy.Metrics.BytesToClients += 128;

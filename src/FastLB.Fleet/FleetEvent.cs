@@ -28,6 +28,12 @@ internal abstract record FleetEvent
     /// <summary>Replace every process by a new one, one after the other.</summary>
     internal sealed record RestartRolling : FleetEvent;
 
+    /// <summary>The pool is run otherwise from now on. With <paramref name="MustReplace"/> the processes have to be new ones.</summary>
+    internal sealed record Changed(RunSettings Run, bool MustReplace) : FleetEvent;
+
+    /// <summary>The pool is not wanted any more; its processes finish what they have.</summary>
+    internal sealed record Retire : FleetEvent;
+
     /// <summary>Stop every process. Draining the pool has been done before.</summary>
     internal sealed record Stop : FleetEvent;
 

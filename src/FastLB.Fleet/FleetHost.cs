@@ -26,7 +26,6 @@ public sealed class FleetHost : IDisposable
     private const int SweepPauseMs = 10;
     private const int LongestWaitMs = 60_000;
 
-    private readonly IReadOnlyList<(Pool Pool, RunSettings Run)> _settings;
     private readonly IReadOnlyList<EventLoop> _loops;
     private readonly ILoggerFactory _logs;
     private readonly TimeProvider _time;
@@ -38,7 +37,13 @@ public sealed class FleetHost : IDisposable
     private readonly long _startTimestamp;
     private List<Action> _posted = [];
     private List<Action> _running = [];
-    private PoolFleet[] _pools = [];
+    private readonly List<PoolFleet> _pools = [];
+    private readonly Dictionary<string, int> _lastGenerations = [];
+    private IReadOnlyList<(Pool Pool, RunSettings Run)> _settings;
+    private FleetResources? _resources;
+    private int _nextNumber;
+    private bool _stopping;
+    private bool _hasChanged;
     private Guardian? _guardian;
     private WorkerProcess[] _processes = [];
     private string? _socketDirectory;
@@ -75,19 +80,80 @@ public sealed class FleetHost : IDisposable
     public void Start()
     {
         Invariant.That(!_started, "a fleet is started once");
-        if (_settings.Any(entry => entry.Run.Transport == WorkerTransport.Unix))
+        try
         {
             const int longestNameBytes = 32;
             _socketDirectory = PrivateDirectory.Create(Endpoint.MaxUnixPathBytes - longestNameBytes);
         }
+        catch (IOException) when (_settings.All(entry => entry.Run.Transport != WorkerTransport.Unix))
+        {
+            // Nobody needs it now; a pool that comes later and does is told that it is not there.
+        }
 
-        var resources = new FleetResources(
+        _resources = new FleetResources(
             _poller, _loops, PortAllocator.ForThisMachine(), _socketDirectory, Mark, Environment.GetEnvironmentVariables(), _time, _logs, _log, Post);
-        _pools = [.. _settings.Select((entry, i) => new PoolFleet(entry.Pool, entry.Run, resources, new RandomSource((ulong)Random.Shared.NextInt64()), i))];
+        foreach (var (pool, run) in _settings)
+        {
+            _pools.Add(NewPool(pool, run));
+        }
+
         _guardian = new Guardian(_poller, Mark, _socketDirectory, _log);
         _started = true;
         _thread.Start();
     }
+
+    /// <summary>
+    /// Runs these pools from now on. Those that it runs already are changed where they stand: processes stay unless what they are made of is another; those
+    /// that are missing finish their requests and go. Comes back at once.
+    /// </summary>
+    /// <exception cref="IOException">The fleet had nothing to run before, and cannot start.</exception>
+    public void Use(IReadOnlyList<(Pool Pool, RunSettings Run)> settings)
+    {
+        _settings = settings;
+        if (!_started)
+        {
+            if (settings.Count > 0)
+            {
+                Start();
+            }
+
+            return;
+        }
+
+        Post(() => TakeOver(settings));
+    }
+
+    private void TakeOver(IReadOnlyList<(Pool Pool, RunSettings Run)> settings)
+    {
+        if (_stopping)
+        {
+            return;
+        }
+
+        foreach (var gone in _pools.Where(p => !p.IsRetiring && settings.All(entry => entry.Run.PoolName != p.PoolName)).ToArray())
+        {
+            gone.Retire();
+        }
+
+        foreach (var (pool, run) in settings)
+        {
+            if (_pools.Find(p => !p.IsRetiring && p.PoolName == run.PoolName) is { } present)
+            {
+                present.Use(pool, run);
+                continue;
+            }
+
+            var added = NewPool(pool, run);
+            _pools.Add(added);
+            added.Start();
+        }
+    }
+
+    private PoolFleet NewPool(Pool pool, RunSettings run) => new(
+        pool, run, _resources!, new RandomSource((ulong)Random.Shared.NextInt64()), _nextNumber++, LastGenerationOf(run.PoolName));
+
+    private int LastGenerationOf(string poolName) =>
+        _pools.Where(p => p.PoolName == poolName).Select(p => p.LastGeneration).Append(_lastGenerations.GetValueOrDefault(poolName)).Max();
 
     /// <summary>Replaces the workers of one pool, or of all, one after the other, without a gap. Comes back at once.</summary>
     /// <exception cref="ArgumentException">FastLB runs no pool of that name.</exception>
@@ -121,6 +187,7 @@ public sealed class FleetHost : IDisposable
 
         Post(() =>
         {
+            _stopping = true;
             foreach (var pool in _pools)
             {
                 pool.Stop();
@@ -160,7 +227,7 @@ public sealed class FleetHost : IDisposable
         }
 
         PublishProcesses();
-        while (!_pools.All(pool => pool.IsStopped))
+        while (!_stopping || !_pools.All(pool => pool.IsStopped))
         {
             Turn();
         }
@@ -193,7 +260,20 @@ public sealed class FleetHost : IDisposable
         }
 
         _guardian!.Tick(NowMs);
+        ForgetRetired();
         PublishProcesses();
+    }
+
+    /// <summary>A pool that comes back under the same name counts its generations on from here, because something of the old one may still be around.</summary>
+    private void ForgetRetired()
+    {
+        foreach (var gone in _pools.Where(pool => pool.IsRetiring && pool.IsStopped).ToArray())
+        {
+            _lastGenerations[gone.PoolName] = Math.Max(gone.LastGeneration, _lastGenerations.GetValueOrDefault(gone.PoolName));
+            gone.Abandon();
+            _pools.Remove(gone);
+            _hasChanged = true;
+        }
     }
 
     private void RunPosted()
@@ -235,10 +315,12 @@ public sealed class FleetHost : IDisposable
     private void PublishProcesses()
     {
         GuardianPid = _guardian!.Pid;
-        if (!_pools.Any(pool => pool.HasChanged))
+        if (!_hasChanged && !_pools.Exists(pool => pool.HasChanged))
         {
             return;
         }
+
+        _hasChanged = false;
 
         var processes = new List<WorkerProcess>();
         foreach (var pool in _pools)

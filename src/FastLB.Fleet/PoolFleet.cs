@@ -33,8 +33,8 @@ internal sealed record FleetResources(
 /// <summary>Performs what one pool's <see cref="Supervisor"/> decides, and tells it what happened. Only the fleet's thread calls it.</summary>
 internal sealed class PoolFleet
 {
-    private readonly Pool _pool;
-    private readonly RunSettings _run;
+    private Pool _pool;
+    private RunSettings _run;
     private readonly FleetResources _fleet;
     private readonly Supervisor _supervisor;
     private readonly WorkerLauncher _launcher;
@@ -43,21 +43,19 @@ internal sealed class PoolFleet
     private readonly List<RunningWorker> _leaderless = [];
     private readonly Queue<(FleetEvent Event, RunningWorker? LastWordsOf)> _events = new();
     private readonly List<FleetEffect> _effects = [];
-    private readonly DateTimeOffset[] _lastStarts;
-    private readonly ILogger[] _workerLogs;
+    private readonly Dictionary<int, (DateTimeOffset LastStart, ILogger Log)> _starts = [];
+    private FleetEffect.Publish _published = new([], []);
     private readonly long _startTimestamp;
     private bool _telling;
 
-    public PoolFleet(Pool pool, RunSettings run, FleetResources fleet, RandomSource random, int number = 0)
+    public PoolFleet(Pool pool, RunSettings run, FleetResources fleet, RandomSource random, int number = 0, int firstGeneration = 0)
     {
         ArgumentOutOfRangeException.ThrowIfZero(run.Command.Count);
         _pool = pool;
         _run = run;
         _fleet = fleet;
-        _supervisor = new Supervisor(run, random);
-        _launcher = new WorkerLauncher(pool, run, fleet, number);
-        _lastStarts = new DateTimeOffset[run.Instances];
-        _workerLogs = [.. Enumerable.Range(0, run.Instances).Select(slot => fleet.Logs.CreateLogger(NameOf(slot)))];
+        _supervisor = new Supervisor(run, random, firstGeneration);
+        _launcher = new WorkerLauncher(pool.Name, run, fleet, number);
         _startTimestamp = fleet.Time.GetTimestamp();
     }
 
@@ -79,6 +77,42 @@ internal sealed class PoolFleet
     private long NowMs => (long)_fleet.Time.GetElapsedTime(_startTimestamp).TotalMilliseconds;
 
     public void Start() => Tell(new FleetEvent.Start());
+
+    /// <summary>The greatest generation that a process of this pool has had.</summary>
+    public int LastGeneration { get; private set; }
+
+    /// <summary>
+    /// The pool is run otherwise, or another object stands for it, whose settings are others: what is ready is published there, as new workers that go on
+    /// with the counts of the old ones, and nobody's request is disturbed.
+    /// </summary>
+    public void Use(Pool pool, RunSettings run)
+    {
+        var mustReplace = run != _run with { Instances = run.Instances, ReadyTimeoutMs = run.ReadyTimeoutMs, KillTimeoutMs = run.KillTimeoutMs, DrainMs = run.DrainMs };
+        _run = run;
+        _launcher.Use(run);
+        if (!ReferenceEquals(pool, _pool))
+        {
+            _pool = pool;
+            foreach (var worker in _running.Values)
+            {
+                var present = pool.Members.Ready.Concat(pool.Members.Draining).FirstOrDefault(w => w.Slot == worker.Key.Slot && w.Generation == worker.Key.Generation);
+                worker.Worker = present ?? worker.Worker.Under(pool.Settings);
+            }
+
+            Perform(_published);
+        }
+
+        Tell(new FleetEvent.Changed(run, mustReplace));
+    }
+
+    /// <summary>The pool is not wanted any more.</summary>
+    public void Retire()
+    {
+        IsRetiring = true;
+        Tell(new FleetEvent.Retire());
+    }
+
+    public bool IsRetiring { get; private set; }
 
     public void RestartRolling() => Tell(new FleetEvent.RestartRolling());
 
@@ -182,7 +216,7 @@ internal sealed class PoolFleet
         state,
         running?.Child.Pid ?? 0,
         running?.Endpoint.ToString() ?? "",
-        running?.StartedAt ?? _lastStarts[slot.Index],
+        running?.StartedAt ?? _starts.GetValueOrDefault(slot.Index).LastStart,
         slot.Restarts,
         slot.LastExit,
         running?.Worker);
@@ -266,7 +300,8 @@ internal sealed class PoolFleet
     {
         switch (effect)
         {
-            case FleetEffect.Publish(var ready, var draining):
+            case FleetEffect.Publish(var ready, var draining) publish:
+                _published = publish;
                 _pool.Publish(new WorkerSet(ready.Select(key => _running[key].Worker), draining.Select(key => _running[key].Worker)));
                 break;
             case FleetEffect.Spawn(var slot, var generation):
@@ -301,7 +336,9 @@ internal sealed class PoolFleet
 
     private void Spawn(WorkerKey key)
     {
-        _lastStarts[key.Slot] = _fleet.Time.GetUtcNow();
+        var log = _starts.TryGetValue(key.Slot, out var before) ? before.Log : _fleet.Logs.CreateLogger(NameOf(key.Slot));
+        _starts[key.Slot] = (_fleet.Time.GetUtcNow(), log);
+        LastGeneration = Math.Max(LastGeneration, key.Generation);
         if (_launcher.TryLaunch(key, out var problem) is not var (child, endpoint))
         {
             Tell(new FleetEvent.SpawnFailed(key.Slot, key.Generation, problem));
@@ -309,7 +346,7 @@ internal sealed class PoolFleet
         }
 
         var worker = new Worker(PoolName, key.Slot, key.Generation, endpoint, _fleet.Loops.Count, settings: _pool.Settings);
-        var running = new RunningWorker(this, key, worker, child, _lastStarts[key.Slot], _workerLogs[key.Slot]);
+        var running = new RunningWorker(this, key, worker, child, _starts[key.Slot].LastStart, log);
         running.Watch(_fleet.Poller);
         _running.Add(key, running);
         Tell(new FleetEvent.Spawned(key.Slot, key.Generation));

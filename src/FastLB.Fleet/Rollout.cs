@@ -25,6 +25,9 @@ internal enum RolloutStep
 /// </summary>
 internal sealed class Rollout(IReadOnlyList<Slot> slots, long startedMs)
 {
+    /// <summary>Slots that come later have new processes anyway.</summary>
+    private readonly int _count = slots.Count;
+
     public long StartedMs { get; } = startedMs;
 
     /// <summary>The slot whose turn it is.</summary>
@@ -37,14 +40,14 @@ internal sealed class Rollout(IReadOnlyList<Slot> slots, long startedMs)
 
     public RolloutStep Next()
     {
-        if (Slot < slots.Count && HasTakenOver && slots[Slot].Leaving is null && IsServingReady(slots[Slot]))
+        while (Slot < End && (slots[Slot].IsSurplus || (HasTakenOver && slots[Slot].Leaving is null && IsServingReady(slots[Slot]))))
         {
             Slot++;
             Generation = null;
             HasTakenOver = false;
         }
 
-        if (Slot == slots.Count)
+        if (Slot >= End)
         {
             return RolloutStep.Finished;
         }
@@ -67,6 +70,8 @@ internal sealed class Rollout(IReadOnlyList<Slot> slots, long startedMs)
     public void Spawned(int generation) => Generation = generation;
 
     public void TookOver() => HasTakenOver = true;
+
+    private int End => Math.Min(_count, slots.Count);
 
     private bool IsServingReady(Slot slot) => slot.Serving is { State: ProcessState.Ready } serving && serving.Key.Generation == Generation;
 }

@@ -1,3 +1,5 @@
+using FastLB.Core;
+
 namespace FastLB.Fleet;
 
 public enum WorkerTransport
@@ -9,13 +11,13 @@ public enum WorkerTransport
     Unix,
 }
 
-/// <summary>How the processes of one pool are run (<c>run:</c> in the configuration). Immutable.</summary>
+/// <summary>How the processes of one pool are run (<c>run:</c> in the configuration). Immutable, and equal to what says the same.</summary>
 public sealed record RunSettings
 {
     public required string PoolName { get; init; }
 
     /// <summary>The program and its arguments. Never passed through a shell.</summary>
-    public required IReadOnlyList<string> Command { get; init; }
+    public required IReadOnlyList<string> Command { get; init => field = ValueList.Of(value); }
 
     /// <summary>How many processes; the configuration's <c>max</c> is resolved before this.</summary>
     public required int Instances { get; init; }
@@ -23,8 +25,8 @@ public sealed record RunSettings
     /// <summary>The working directory, absolute; null: FastLB's own.</summary>
     public string? Directory { get; init; }
 
-    /// <summary>Added to FastLB's own environment.</summary>
-    public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>();
+    /// <summary>Added to FastLB's own environment; each name once.</summary>
+    public IReadOnlyList<KeyValuePair<string, string>> Environment { get; init => field = ValueList.Of(value.OrderBy(v => v.Key, StringComparer.Ordinal)); } = ValueList.Of<KeyValuePair<string, string>>([]);
 
     public WorkerTransport Transport { get; init; } = WorkerTransport.Tcp;
 

@@ -35,7 +35,8 @@ internal sealed class RunningWorker
 
     public WorkerKey Key { get; }
 
-    public Worker Worker { get; }
+    /// <summary>Another object, of the same counts, when the pool has got other settings.</summary>
+    public Worker Worker { get; set; }
 
     public Endpoint Endpoint => Worker.Endpoint;
 

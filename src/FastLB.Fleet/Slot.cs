@@ -43,12 +43,15 @@ internal sealed class SlotProcess(int slot, int generation, long startedMs)
 /// A stable place in a pool. It has at most two processes: the one that serves, and during a rolling restart either its replacement
 /// before it is ready or its predecessor afterwards.
 /// </summary>
-internal sealed class Slot(int index)
+internal sealed class Slot(int index, int generation = 0)
 {
     public int Index { get; } = index;
 
     /// <summary>The last generation that was given to a process.</summary>
-    public int Generation { get; set; }
+    public int Generation { get; set; } = generation;
+
+    /// <summary>The pool wants fewer workers than it has: what is here goes, and nothing follows.</summary>
+    public bool IsSurplus { get; set; }
 
     /// <summary>Starts that followed an end nobody had asked for.</summary>
     public int Restarts { get; set; }

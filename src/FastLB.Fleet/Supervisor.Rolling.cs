@@ -10,7 +10,7 @@ internal sealed partial class Supervisor
 
     private void OnRestartRolling()
     {
-        if (_stopping)
+        if (_stopping || _retiring)
         {
             return;
         }
@@ -23,7 +23,7 @@ internal sealed partial class Supervisor
             return;
         }
 
-        LogPool(Severity.Information, $"rolling restart of {_slots.Length} {(_slots.Length == 1 ? "worker" : "workers")} begins");
+        LogPool(Severity.Information, $"rolling restart of {_slots.Count} {(_slots.Count == 1 ? "worker" : "workers")} begins");
         _rollout = new Rollout(_slots, _nowMs);
     }
 

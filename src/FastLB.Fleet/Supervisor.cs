@@ -14,7 +14,7 @@ namespace FastLB.Fleet;
 /// </code>
 /// The host serialises the calls, answers every <see cref="FleetEffect.Spawn"/> and calls with a <see cref="FleetEvent.Tick"/> when
 /// <see cref="NextDeadlineMs"/> comes. Events about processes that are gone are ignored, so their senders need not race with exits.
-/// Rolling restarts are in Supervisor.Rolling.cs.
+/// Rolling restarts are in Supervisor.Rolling.cs, other settings in Supervisor.Resizing.cs.
 /// </summary>
 internal sealed partial class Supervisor
 {
@@ -23,9 +23,10 @@ internal sealed partial class Supervisor
     /// </summary>
     public const int AbandonAfterMs = 10_000;
 
-    private readonly RunSettings _run;
+    private RunSettings _run;
     private readonly RandomSource _random;
-    private readonly Slot[] _slots;
+    private readonly List<Slot> _slots;
+    private readonly int _firstGeneration;
     private IReadOnlyList<WorkerKey> _publishedReady = [];
     private IReadOnlyList<WorkerKey> _publishedDraining = [];
     private List<FleetEffect> _effects = [];
@@ -33,12 +34,18 @@ internal sealed partial class Supervisor
     private bool _stopped;
     private long _nowMs = long.MinValue;
 
-    public Supervisor(RunSettings run, RandomSource random)
+    /// <param name="run">How its processes are run.</param>
+    /// <param name="random">For jitter.</param>
+    /// <param name="firstGeneration">
+    /// The generation before the first one: above 0 when a pool of this name was here before, whose processes may not be gone and must not be mistaken for new ones.
+    /// </param>
+    public Supervisor(RunSettings run, RandomSource random, int firstGeneration = 0)
     {
+        _firstGeneration = firstGeneration;
         ArgumentOutOfRangeException.ThrowIfLessThan(run.Instances, 1);
         _run = run;
         _random = random;
-        _slots = [.. Enumerable.Range(0, run.Instances).Select(index => new Slot(index))];
+        _slots = [.. Enumerable.Range(0, run.Instances).Select(index => new Slot(index, firstGeneration))];
     }
 
     public IReadOnlyList<Slot> Slots => _slots;
@@ -91,6 +98,12 @@ internal sealed partial class Supervisor
             case FleetEvent.RestartRolling:
                 OnRestartRolling();
                 break;
+            case FleetEvent.Changed(var run, var mustReplace):
+                OnChanged(run, mustReplace);
+                break;
+            case FleetEvent.Retire:
+                OnRetire();
+                break;
             case FleetEvent.Stop:
                 OnStop();
                 break;
@@ -100,8 +113,9 @@ internal sealed partial class Supervisor
         }
 
         StepRollout();
+        ForgetVacated();
         PublishIfChanged();
-        if (_stopping && !_stopped && _slots.All(slot => slot.IsEmpty))
+        if ((_stopping || _retiring) && !_stopped && _slots.All(slot => slot.IsEmpty))
         {
             _stopped = true;
             _effects.Add(new FleetEffect.Stopped());
@@ -110,7 +124,7 @@ internal sealed partial class Supervisor
 
     private void OnStart()
     {
-        Invariant.That(_slots.All(slot => slot.Generation == 0), "a pool is started once");
+        Invariant.That(_slots.All(slot => slot.Generation == _firstGeneration), "a pool is started once");
         foreach (var slot in _slots)
         {
             slot.Serving = Spawn(slot);
@@ -153,7 +167,7 @@ internal sealed partial class Supervisor
         slot.LastExit = how;
         var what = process.IsAlive ? $"{how} after {Backoff.Text(_nowMs - process.StartedMs)}" : how;
         var generation = $"generation {process.Key.Generation}";
-        if (_stopping || (wasLeaving && process.State == ProcessState.Stopping))
+        if (_stopping || (wasLeaving && process.State == ProcessState.Stopping) || (slot.IsSurplus && !wasLeaving))
         {
             LogSlot(Severity.Information, process, $"{generation} stopped: it {what}");
         }
@@ -337,7 +351,7 @@ internal sealed partial class Supervisor
         }
     }
 
-    private SlotProcess? Find(int slot, int generation) => (uint)slot < (uint)_slots.Length ? _slots[slot].Find(generation) : null;
+    private SlotProcess? Find(int slot, int generation) => (uint)slot < (uint)_slots.Count ? _slots[slot].Find(generation) : null;
 
     private void LogSlot(Severity severity, SlotProcess process, string sentence) =>
         _effects.Add(new FleetEffect.Log(severity, process.Key.Slot, sentence));

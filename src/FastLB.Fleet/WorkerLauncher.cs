@@ -11,8 +11,13 @@ namespace FastLB.Fleet;
 /// of what becomes of them. Only the fleet's thread calls it.
 /// </summary>
 /// <param name="number">Tells the pool's sockets from those of other pools.</param>
-internal sealed class WorkerLauncher(Pool pool, RunSettings run, FleetResources fleet, int number)
+internal sealed class WorkerLauncher(string poolName, RunSettings run, FleetResources fleet, int number)
 {
+    private RunSettings _run = run;
+
+    /// <summary>For processes that are started from now on.</summary>
+    public void Use(RunSettings run) => _run = run;
+
     /// <summary>
     /// Starts a worker's process. Null when that is not possible; <paramref name="problem"/> is then a clause that says why, and nothing
     /// is taken. The address is given back by <see cref="Release"/> when the process is gone.
@@ -52,19 +57,19 @@ internal sealed class WorkerLauncher(Pool pool, RunSettings run, FleetResources 
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            FleetLog.Warning(fleet.Log, pool.Name, $"cannot remove the socket {endpoint.UnixPath}: {e.Message}");
+            FleetLog.Warning(fleet.Log, poolName, $"cannot remove the socket {endpoint.UnixPath}: {e.Message}");
         }
     }
 
     private ChildProcess? StartChild(WorkerKey key, Endpoint endpoint, out string problem)
     {
         const string pathName = "PATH=";
-        var environment = WorkerEnvironment.Build(fleet.Environment, run, key.Slot, key.Generation, endpoint, fleet.Mark);
+        var environment = WorkerEnvironment.Build(fleet.Environment, _run, key.Slot, key.Generation, endpoint, fleet.Mark);
         var path = environment.FirstOrDefault(entry => entry.StartsWith(pathName, StringComparison.Ordinal))?[pathName.Length..];
-        var program = ProgramPath.Find(run.Command[0], path, run.Directory, out problem);
-        if (program is not null && run.Directory is null && !OwnDirectory.Exists)
+        var program = ProgramPath.Find(_run.Command[0], path, _run.Directory, out problem);
+        if (program is not null && _run.Directory is null && !OwnDirectory.Exists)
         {
-            var name = string.Create(CultureInfo.InvariantCulture, $"{pool.Name}/{key.Slot}");
+            var name = string.Create(CultureInfo.InvariantCulture, $"{poolName}/{key.Slot}");
             FleetLog.Warning(fleet.Log, name, $"starts in a directory without a name: {OwnDirectory.Vanished}");
         }
 
@@ -72,9 +77,9 @@ internal sealed class WorkerLauncher(Pool pool, RunSettings run, FleetResources 
             new ChildCommand
             {
                 Program = program,
-                Arguments = run.Command,
+                Arguments = _run.Command,
                 Environment = environment,
-                Directory = run.Directory,
+                Directory = _run.Directory,
                 PipeOutput = true,
             },
             out problem);
@@ -83,7 +88,7 @@ internal sealed class WorkerLauncher(Pool pool, RunSettings run, FleetResources 
     private Endpoint? NewEndpoint(WorkerKey key, out string problem)
     {
         problem = "";
-        if (run.Transport == WorkerTransport.Unix)
+        if (_run.Transport == WorkerTransport.Unix)
         {
             if (Directory.Exists(fleet.SocketDirectory))
             {

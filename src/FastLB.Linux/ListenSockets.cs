@@ -36,13 +36,14 @@ public sealed class ListenSockets
     /// TCP_DEFER_ACCEPT). One that stays silent is accepted after a second. Before the sockets are closed, see <see cref="EndDeferral"/>.
     /// </param>
     /// <param name="sockets">The sockets.</param>
-    public static int Open(Endpoint endpoint, int count, bool clientSpeaksFirst, out ListenSockets? sockets)
+    /// <param name="besideOwn">Whether this process listens there already and the new sockets shall stand beside those (not for unix paths).</param>
+    public static int Open(Endpoint endpoint, int count, bool clientSpeaksFirst, out ListenSockets? sockets, bool besideOwn = false)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         sockets = null;
         var descriptors = new List<int>(count);
         var bound = endpoint;
-        var result = endpoint.IsUnix ? OpenUnix(endpoint, count, descriptors) : OpenIp(ref bound, count, clientSpeaksFirst, descriptors);
+        var result = endpoint.IsUnix ? OpenUnix(endpoint, count, descriptors) : OpenIp(ref bound, count, clientSpeaksFirst, besideOwn, descriptors);
         if (result < 0)
         {
             foreach (var descriptor in descriptors)
@@ -72,18 +73,22 @@ public sealed class ListenSockets
     /// <summary>Closes a socket that no loop has taken over.</summary>
     public static void Abandon(int descriptor) => Libc.Close(descriptor);
 
-    private static int OpenIp(ref Endpoint endpoint, int count, bool clientSpeaksFirst, List<int> descriptors)
+    private static int OpenIp(ref Endpoint endpoint, int count, bool clientSpeaksFirst, bool besideOwn, List<int> descriptors)
     {
         // With SO_REUSEPORT a second FastLB of the same user would bind happily and take half of the connections. A first
         // bind without the option finds out whether anybody is there.
-        var probe = OpenOne(endpoint, reusePort: false, listen: false);
-        if (probe < 0)
+        if (!besideOwn)
         {
-            return probe;
+            var probe = OpenOne(endpoint, reusePort: false, listen: false);
+            if (probe < 0)
+            {
+                return probe;
+            }
+
+            endpoint = BoundEndpoint(probe, endpoint);
+            Libc.Close(probe);
         }
 
-        endpoint = BoundEndpoint(probe, endpoint);
-        Libc.Close(probe);
         for (var i = 0; i < count; i++)
         {
             var descriptor = OpenOne(endpoint, reusePort: true, listen: true);

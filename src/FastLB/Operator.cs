@@ -17,9 +17,13 @@ public enum OperatorResult
 
 /// <summary>
 /// What an operator may change while traffic flows, through the admin API and the commands that use it. Every change takes effect from
-/// the next choice on, and is gone after a restart: what shall stay is written into the configuration. Any thread but a loop's.
+/// the next choice on, stays when the configuration is read anew unless that is asked to forget it, and is gone after a restart: what shall stay is written into the
+/// configuration. Any thread but a loop's.
 /// </summary>
-public sealed partial class Operator(IReadOnlyList<Pool> pools, ILogger log)
+/// <param name="pools">The pools of now.</param>
+/// <param name="scale">Runs another number of a pool's workers; false when FastLB runs none there.</param>
+/// <param name="log">What is changed is told there.</param>
+public sealed partial class Operator(Func<IReadOnlyList<Pool>> pools, Func<string, int?, bool> scale, ILogger log)
 {
     private readonly ILogger _log = log;
 
@@ -41,7 +45,7 @@ public sealed partial class Operator(IReadOnlyList<Pool> pools, ILogger log)
         }
 
         var before = pool.Snapshot.Strategy;
-        pool.Use(plan);
+        pool.Change(overlay => overlay with { Strategy = plan });
         LogStrategy(pool.Name, Describe(plan), Describe(before));
         return new OperatorAnswer(OperatorResult.Done, $"pool {pool.Name} chooses by {Describe(plan)} now, before by {Describe(before)}");
     }
@@ -59,13 +63,148 @@ public sealed partial class Operator(IReadOnlyList<Pool> pools, ILogger log)
             return new OperatorAnswer(OperatorResult.Wrong, $"weight: {weight} is out of range; 1 to {PoolReader.MaxWeight} are allowed");
         }
 
-        if (!pool.TrySetWeight(slot, weight))
+        if (!HasSlot(pool, slot))
         {
-            return new OperatorAnswer(OperatorResult.NotFound, $"pool {pool.Name} has no worker {slot}");
+            return NoWorker(pool, slot);
         }
+
+        pool.Change(overlay => overlay with { Weights = overlay.Weights.SetItem(slot, weight) });
 
         LogWeight(pool.Name, slot, weight);
         return new OperatorAnswer(OperatorResult.Done, $"worker {pool.Name}/{slot} has weight {weight} now");
+    }
+
+    /// <summary>Takes a worker out of service or back.</summary>
+    /// <param name="poolName">The pool.</param>
+    /// <param name="slot">The worker.</param>
+    /// <param name="wish"><c>on</c>, <c>drain</c> (it keeps the sessions that it has) or <c>off</c>.</param>
+    public OperatorAnswer Switch(string poolName, int slot, string wish)
+    {
+        if (Find(poolName) is not { } pool)
+        {
+            return NoPool(poolName);
+        }
+
+        WorkerSwitch? state = wish switch { "on" => WorkerSwitch.On, "drain" => WorkerSwitch.Drain, "off" => WorkerSwitch.Off, _ => null };
+        if (state is null)
+        {
+            return new OperatorAnswer(OperatorResult.Wrong, $"state: expected on, drain or off, found '{wish}'");
+        }
+
+        if (!HasSlot(pool, slot))
+        {
+            return NoWorker(pool, slot);
+        }
+
+        pool.Change(overlay => overlay.WithSwitch(slot, state.Value));
+        LogSwitch(pool.Name, slot, wish);
+        var text = state switch
+        {
+            WorkerSwitch.On => "takes requests again",
+            WorkerSwitch.Drain => "keeps its sessions and gets no new ones",
+            _ => "gets nothing any more",
+        };
+        return new OperatorAnswer(OperatorResult.Done, $"worker {pool.Name}/{slot} {text}{(pool.Workers.Ready.Length == 0 ? "; the pool has no other, so requests wait" : "")}");
+    }
+
+    /// <summary>Reaches one more worker.</summary>
+    public OperatorAnswer Add(string poolName, string address, int weight)
+    {
+        if (Find(poolName) is not { } pool)
+        {
+            return NoPool(poolName);
+        }
+
+        if (pool.Settings.Reached.Count == 0)
+        {
+            return new OperatorAnswer(OperatorResult.Wrong, $"FastLB runs the workers of pool {pool.Name}; to have more of them, scale it");
+        }
+
+        if (!Address.TryParseWorker(address, HostNames.Resolve, out var endpoint, out var problem, out _))
+        {
+            return new OperatorAnswer(OperatorResult.Wrong, $"address: {problem}");
+        }
+
+        if (weight is < 1 or > PoolReader.MaxWeight)
+        {
+            return new OperatorAnswer(OperatorResult.Wrong, $"weight: {weight} is out of range; 1 to {PoolReader.MaxWeight} are allowed");
+        }
+
+        if (pool.Members.Ready.FirstOrDefault(w => w.Endpoint.Equals(endpoint)) is { } present)
+        {
+            return new OperatorAnswer(OperatorResult.Wrong, $"{endpoint} is worker {present.Name} already");
+        }
+
+        if (pool.Members.Ready.Length >= PoolReader.MaxWorkers)
+        {
+            return new OperatorAnswer(OperatorResult.Wrong, $"pool {pool.Name} has {PoolReader.MaxWorkers} workers, the most that are allowed");
+        }
+
+        pool.Change(overlay => overlay with
+        {
+            Removed = overlay.Removed.Remove(endpoint),
+            Added = pool.Settings.Reached.Any(r => r.Endpoint.Equals(endpoint)) ? overlay.Added : overlay.Added.Add(new ReachedWorker(endpoint, weight)),
+        });
+        var slot = pool.Members.Ready.First(w => w.Endpoint.Equals(endpoint)).Slot;
+        LogAdded(pool.Name, slot, endpoint.ToString());
+        return new OperatorAnswer(OperatorResult.Done, $"worker {pool.Name}/{slot} at {endpoint} takes requests");
+    }
+
+    /// <summary>Forgets a worker that is only reached. What is in flight there goes on.</summary>
+    public OperatorAnswer Remove(string poolName, int slot)
+    {
+        if (Find(poolName) is not { } pool)
+        {
+            return NoPool(poolName);
+        }
+
+        if (pool.Settings.Reached.Count == 0)
+        {
+            return new OperatorAnswer(OperatorResult.Wrong, $"FastLB runs the workers of pool {pool.Name}; to have fewer of them, scale it");
+        }
+
+        if (pool.Members.Ready.FirstOrDefault(w => w.Slot == slot) is not { } worker)
+        {
+            return NoWorker(pool, slot);
+        }
+
+        if (pool.Members.Ready.Length == 1)
+        {
+            return new OperatorAnswer(OperatorResult.Wrong, $"worker {worker.Name} is the last one of its pool; switch it off instead");
+        }
+
+        pool.Change(overlay => overlay with
+        {
+            Added = overlay.Added.RemoveAll(r => r.Endpoint.Equals(worker.Endpoint)),
+            Removed = pool.Settings.Reached.Any(r => r.Endpoint.Equals(worker.Endpoint)) ? overlay.Removed.Add(worker.Endpoint) : overlay.Removed,
+            Switches = overlay.Switches.Remove(slot),
+            Weights = overlay.Weights.Remove(slot),
+        });
+        LogRemoved(pool.Name, slot, worker.Endpoint.ToString());
+        return new OperatorAnswer(OperatorResult.Done, $"worker {worker.Name} at {worker.Endpoint} is gone; {worker.InFlight} requests in flight there go on");
+    }
+
+    /// <summary>Runs another number of workers.</summary>
+    /// <param name="poolName">The pool.</param>
+    /// <param name="instances">How many; null: as many as are configured.</param>
+    public OperatorAnswer Scale(string poolName, int? instances)
+    {
+        if (Find(poolName) is not { } pool)
+        {
+            return NoPool(poolName);
+        }
+
+        if (instances is < 1 or > RunReader.MaxInstances)
+        {
+            return new OperatorAnswer(OperatorResult.Wrong, $"instances: {instances} is out of range; 1 to {RunReader.MaxInstances} are allowed");
+        }
+
+        if (!scale(pool.Name, instances))
+        {
+            return new OperatorAnswer(OperatorResult.Wrong, $"FastLB only reaches the workers of pool {pool.Name}; add or remove an address instead");
+        }
+
+        return new OperatorAnswer(OperatorResult.Done, instances is { } wanted ? $"pool {pool.Name} is to have {wanted} workers" : $"pool {pool.Name} has as many workers as are configured");
     }
 
     /// <summary>Forces a breaker open or closed, or lets it judge by itself again.</summary>
@@ -90,7 +229,7 @@ public sealed partial class Operator(IReadOnlyList<Pool> pools, ILogger log)
             : pool.Members.Ready.Where(w => w.Slot == slot).Select(w => w.Breaker).ToArray();
         if (breakers.Length == 0)
         {
-            return new OperatorAnswer(OperatorResult.NotFound, $"pool {pool.Name} has no worker {slot}");
+            return NoWorker(pool, slot ?? 0);
         }
 
         if (breakers.Contains(null))
@@ -110,16 +249,29 @@ public sealed partial class Operator(IReadOnlyList<Pool> pools, ILogger log)
     internal static string Describe(StrategyPlan plan) =>
         plan.UsesKey && plan.Name != "source-address" ? $"{plan.Name} of {KeyText.Of(plan.Key, plan.KeyName)}" : plan.Name;
 
-    private Pool? Find(string name) => pools.FirstOrDefault(p => p.Name == name);
+    private static bool HasSlot(Pool pool, int slot) => pool.Members.Ready.Concat(pool.Members.Draining).Any(w => w.Slot == slot);
+
+    private static OperatorAnswer NoWorker(Pool pool, int slot) => new(OperatorResult.NotFound, $"pool {pool.Name} has no worker {slot}");
+
+    private Pool? Find(string name) => pools().FirstOrDefault(p => p.Name == name);
 
     private OperatorAnswer NoPool(string name)
     {
-        var hint = NearestWord.Of(name, pools.Select(p => p.Name)) is { } nearest ? $"did you mean '{nearest}'?" : $"there are {string.Join(", ", pools.Select(p => p.Name))}";
+        var hint = NearestWord.Of(name, pools().Select(p => p.Name)) is { } nearest ? $"did you mean '{nearest}'?" : $"there are {string.Join(", ", pools().Select(p => p.Name))}";
         return new OperatorAnswer(OperatorResult.NotFound, $"there is no pool '{name}'; {hint}");
     }
 
     [LoggerMessage(LogLevel.Information, "pool {pool}: the operator chose strategy {now} instead of {before}")]
     private partial void LogStrategy(string pool, string now, string before);
+
+    [LoggerMessage(LogLevel.Information, "pool {pool}: the operator switched worker {slot} to {state}")]
+    private partial void LogSwitch(string pool, int slot, string state);
+
+    [LoggerMessage(LogLevel.Information, "pool {pool}: the operator added worker {slot} at {address}")]
+    private partial void LogAdded(string pool, int slot, string address);
+
+    [LoggerMessage(LogLevel.Information, "pool {pool}: the operator removed worker {slot} at {address}")]
+    private partial void LogRemoved(string pool, int slot, string address);
 
     [LoggerMessage(LogLevel.Information, "pool {pool}: the operator gave worker {slot} the weight {weight}")]
     private partial void LogWeight(string pool, int slot, int weight);

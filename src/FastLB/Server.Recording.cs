@@ -17,9 +17,9 @@ public sealed partial class Server
 
     private AccessLogStatus? AccessLogStatus => _accessLog is { } log ? new AccessLogStatus(log.Written, log.Dropped) : null;
 
-    private void OpenAccessLog(int loopCount, ILoggerFactory logs)
+    private void OpenAccessLog(AccessLogSettings? wanted, int loopCount, ILoggerFactory logs)
     {
-        if (_settings.AccessLog is { } settings)
+        if (wanted is { } settings)
         {
             _accessLog = AccessLogWriter.Start(settings, loopCount, logs.CreateLogger("access-log"));
         }

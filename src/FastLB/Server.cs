@@ -4,8 +4,6 @@ using FastLB.Admin;
 using FastLB.Core.Balancing;
 using FastLB.Core.Loop;
 using FastLB.Core.Proxy;
-using FastLB.Core.Resilience;
-using FastLB.Core.Routing;
 using FastLB.Fleet;
 using FastLB.Health;
 using FastLB.Linux;
@@ -24,6 +22,7 @@ public sealed class ServerStartException(string message) : Exception(message);
 /// <item>to stop, the listeners close, connections finish what they have begun, what still runs at the deadline is cut off;</item>
 /// <item>the workers, which have nothing to do any more, are stopped; then the loops.</item>
 /// </list>
+/// How it gets another configuration while it runs is told in Server.Reloading.cs.
 /// </summary>
 public sealed partial class Server : IAsyncDisposable
 {
@@ -33,37 +32,32 @@ public sealed partial class Server : IAsyncDisposable
     private const int DrainPollMs = 10;
     private const int SampleWaitMs = 100;
 
-    /// <summary>Clients that are counted at once where their connections are limited; nine bytes each.</summary>
-    private const int ClientSlots = 1 << 17;
-
-    private readonly Settings _settings;
     private readonly ILogger _log;
-    private readonly Pool[] _pools;
     private readonly LoopThread[] _threads;
     private readonly ProxyLoop[] _proxies;
-    private readonly List<(ListenerSettings Settings, ListenSockets Sockets, ConcurrencyPerClient? PerClient)> _sockets = [];
-    private readonly List<(int Loop, Listener Listener)> _listeners = [];
     private readonly FleetHost _fleet;
     private readonly DateTimeOffset _startedAt = DateTimeOffset.UtcNow;
     private readonly Engine _engine;
     private readonly StatusReport _report;
     private readonly TcpAcceleration _acceleration;
     private readonly Watch _watch;
+    private readonly Dictionary<string, byte[]> _madeSecrets = [];
+    private volatile Running _running;
     private volatile bool _draining;
     private Task? _drain;
 
     private Server(Settings settings, ILoggerFactory logs)
     {
-        _settings = settings;
         _log = logs.CreateLogger("server");
         _engine = ChooseEngine(settings.Engine);
 
         // 1. Pools and sockets.
         var cores = CpuAffinity.AllowedCores();
         var loopCount = settings.Loops > 0 ? settings.Loops : cores.Count;
-        _pools = [.. settings.Pools.Select(pool => new Pool(pool, loopCount, pool.Sticky is { Key: null } sticky ? MakeCookie(pool, sticky) : null))];
-        OpenAccessLog(loopCount, logs);
-        BindAll(settings.Listeners, loopCount);
+        OpenAccessLog(settings.AccessLog, loopCount, logs);
+        Pool[] pools = [.. settings.Pools.Select(pool => MakePool(pool, loopCount, before: null))];
+        var listeners = BindAll(settings.Listeners, loopCount);
+        _running = new Running(settings, pools, listeners);
 
         // 2. Loops.
         _threads = new LoopThread[loopCount];
@@ -71,48 +65,42 @@ public sealed partial class Server : IAsyncDisposable
         for (var i = 0; i < loopCount; i++)
         {
             var loop = _engine.Open(i, new BufferPool(), settings.Spin);
-            _proxies[i] = new ProxyLoop(loop, _pools);
+            _proxies[i] = new ProxyLoop(loop, pools);
             _proxies[i].Recorder.Ring = _accessLog?.Rings[i];
 
             // Two loops on one core would only take turns; loops beyond the cores move freely.
             _threads[i] = new LoopThread(loop, i < cores.Count ? cores[i] : null, OnLoopFailed);
-            ListenOn(i);
-        }
-
-        foreach (var pool in _pools)
-        {
-            pool.Published = TellLoops;
-            if (pool.Settings.Reached.Count > 0)
+            foreach (var listener in listeners)
             {
-                pool.Publish(new WorkerSet(
-                    pool.Settings.Reached.Select((w, slot) => new Worker(pool.Name, slot, 0, w.Endpoint, loopCount, w.Weight, pool.Settings)
-                    {
-                        Zone = w.Zone is null ? -1 : pool.Settings.Zones.IndexOf(w.Zone),
-                    }),
-                    []));
+                listener.ListenOn(i, loop, _proxies[i]);
             }
         }
 
-        _acceleration = new TcpAcceleration(_pools, _threads.Select(t => t.Loop));
+        foreach (var pool in pools)
+        {
+            pool.Published = TellLoops;
+        }
+
+        _acceleration = new TcpAcceleration(pools, _threads.Select(t => t.Loop));
         foreach (var thread in _threads)
         {
             thread.Start();
         }
 
-        Operator = new Operator(_pools, logs.CreateLogger("operator"));
-        _watch = new Watch(_pools, logs.CreateLogger("health"));
-        _report = new StatusReport(_pools, _proxies, _threads, _watch);
+        Operator = new Operator(() => _running.Pools, TryScale, logs.CreateLogger("operator"));
+        _watch = new Watch(pools, logs.CreateLogger("health"));
+        _report = new StatusReport(() => _running.Pools, _proxies, _threads, _watch);
         LogStart(loopCount);
 
         // 3. Workers.
         _fleet = new FleetHost(
-            [.. settings.Runs.Select(run => (Array.Find(_pools, p => p.Name == run.PoolName)!, run))],
+            RunsOf(_running),
             [.. _threads.Select(t => t.Loop)],
             logs,
             TimeProvider.System);
         if (settings.Runs.Count > 0)
         {
-            StartFleet();
+            StartFleet(() => _fleet.Start());
         }
     }
 
@@ -148,7 +136,7 @@ public sealed partial class Server : IAsyncDisposable
             _engine.Reason,
             _draining,
             _report.Loops(),
-            [.. _sockets.Select(s => new ListenerStatus(s.Sockets.Endpoint.ToString(), ProtocolName(s.Settings.Protocol), null, AccelerationOf(s.Settings)))],
+            [.. _running.Listeners.Select(l => new ListenerStatus(l.Sockets.Endpoint.ToString(), ProtocolName(l.Settings.Protocol), null, AccelerationOf(l.Settings)))],
             _report.Pools(processes),
             _report.Totals())
         {
@@ -160,7 +148,7 @@ public sealed partial class Server : IAsyncDisposable
     /// <summary>Replaces the workers of all pools one after the other, without a gap.</summary>
     public void RestartRolling()
     {
-        if (_settings.Runs.Count == 0)
+        if (_running.Settings.Runs.Count == 0)
         {
             LogNothingToRestart();
             return;
@@ -179,33 +167,39 @@ public sealed partial class Server : IAsyncDisposable
     {
         await DrainAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
         _fleet.Dispose();
+        _reloading.Dispose();
+        _ended.Dispose();
     }
 
     // 4. and 5. The end.
     private async Task DrainOnceAsync(CancellationToken atOnce)
     {
         _draining = true;
-        var open = _proxies.Sum(p => p.Metrics.ConnectionsOpen);
-        LogDraining(open, _settings.DrainMs / 1000.0);
-        await DeferredClients.ComeThrough([.. _sockets.Select(s => s.Sockets)], atOnce).ConfigureAwait(false);
-        var windowMs = Math.Min(LongestIdleWindowMs, _settings.DrainMs / 10);
-        for (var i = 0; i < _threads.Length; i++)
-        {
-            var own = _listeners.Where(l => l.Loop == i).Select(l => l.Listener).ToArray();
-            _threads[i].Loop.Post(new DrainWork(_proxies[i], own, windowMs));
-        }
+        await _ended.CancelAsync().ConfigureAwait(false);
 
-        var deadline = Environment.TickCount64 + _settings.DrainMs;
+        // A reload that is under way ends first; none begins any more.
+        await _reloading.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        var (settings, _, listeners) = _running;
+        var open = _proxies.Sum(p => p.Metrics.ConnectionsOpen);
+        LogDraining(open, settings.DrainMs / 1000.0);
+        await DeferredClients.ComeThrough([.. listeners.Select(l => l.Sockets)], atOnce).ConfigureAwait(false);
+        var windowMs = IdleWindowMs(settings);
+        OnEachLoop(i =>
+        {
+            foreach (var listener in listeners)
+            {
+                listener.StopOn(i, _threads[i].Loop);
+            }
+
+            _proxies[i].BeginDrain(windowMs);
+        });
+        var deadline = Environment.TickCount64 + settings.DrainMs;
         await UntilDrained(deadline, atOnce).ConfigureAwait(false);
         var left = _proxies.Sum(p => p.Metrics.ConnectionsOpen);
         if (left > 0)
         {
             LogCutOff(left);
-            for (var i = 0; i < _threads.Length; i++)
-            {
-                _threads[i].Loop.Post(new CutOffWork(_proxies[i]));
-            }
-
+            OnEachLoop(i => _proxies[i].CutOff());
             await UntilDrained(Environment.TickCount64 + 1000, CancellationToken.None).ConfigureAwait(false);
         }
 
@@ -218,12 +212,9 @@ public sealed partial class Server : IAsyncDisposable
 
         _accessLog?.Dispose();
 
-        foreach (var (_, sockets, _) in _sockets)
+        foreach (var listener in listeners)
         {
-            if (sockets.Endpoint.IsUnix)
-            {
-                File.Delete(sockets.Endpoint.UnixPath);
-            }
+            listener.RemovePath();
         }
     }
 
@@ -250,30 +241,31 @@ public sealed partial class Server : IAsyncDisposable
         }
     }
 
-    private void BindAll(IReadOnlyList<ListenerSettings> listeners, int loopCount)
+    /// <exception cref="ServerStartException">One of them cannot be listened on; none is left open.</exception>
+    private static ServedListener[] BindAll(IEnumerable<ListenerSettings> listeners, int loopCount, IReadOnlyList<ServedListener>? own = null)
     {
-        foreach (var listener in listeners)
+        var opened = new List<ServedListener>();
+        foreach (var settings in listeners)
         {
-            var result = ListenSockets.Open(listener.Bind, loopCount, clientSpeaksFirst: listener.Protocol == ListenerProtocol.Http, out var sockets);
+            var besideOwn = own?.Any(l => l.Sockets.Endpoint.Equals(settings.Bind)) == true;
+            var result = ServedListener.Open(settings, loopCount, besideOwn, out var listener);
             if (result < 0)
             {
-                foreach (var descriptor in _sockets.SelectMany(s => s.Sockets.Descriptors))
-                {
-                    ListenSockets.Abandon(descriptor);
-                }
-
-                throw new ServerStartException(BindFailure.Describe(listener.Bind, -result));
+                opened.ForEach(l => l.Abandon());
+                throw new ServerStartException(BindFailure.Describe(settings.Bind, -result));
             }
 
-            _sockets.Add((listener, sockets!, listener.MaxConnectionsPerClient > 0 ? new ConcurrencyPerClient(listener.MaxConnectionsPerClient, ClientSlots) : null));
+            opened.Add(listener!);
         }
+
+        return [.. opened];
     }
 
-    private void StartFleet()
+    private static void StartFleet(Action start)
     {
         try
         {
-            _fleet.Start();
+            start();
         }
         catch (IOException problem)
         {
@@ -281,39 +273,49 @@ public sealed partial class Server : IAsyncDisposable
         }
     }
 
-    private void ListenOn(int loop)
+    private IReadOnlyList<(Pool Pool, RunSettings Run)> RunsOf(Running running)
     {
-        foreach (var (settings, sockets, perClient) in _sockets)
+        lock (_wantedInstances)
         {
-            var bound = settings with { Bind = sockets.Endpoint };
-            Listener listener = settings.Protocol == ListenerProtocol.Tcp
-                ? new TcpListener(_proxies[loop], bound, perClient)
-                : new HttpListener(_proxies[loop], bound, new RouteTable(settings.Routes), perClient);
-            _threads[loop].Loop.Listen(listener, sockets.Descriptors[loop]);
-            _listeners.Add((loop, listener));
+            return [.. running.Settings.Runs.Select(run => (
+                Array.Find(running.Pools, p => p.Name == run.PoolName)!,
+                run with { Instances = _wantedInstances.GetValueOrDefault(run.PoolName, run.Instances) }))];
         }
     }
+
+    /// <summary>Idle connections close within this, when they are to go.</summary>
+    private static int IdleWindowMs(Settings settings) => Math.Min(LongestIdleWindowMs, settings.DrainMs / 10);
 
     private static string ProtocolName(ListenerProtocol protocol) => protocol == ListenerProtocol.Tcp ? "tcp" : "http";
 
-    private int PoolIndex(string name) => Array.FindIndex(_pools, p => p.Name == name);
+    private Pool MakePool(PoolSettings settings, int loopCount, Pool? before) =>
+        new(settings, loopCount, settings.Sticky is { Key: null } sticky ? MakeCookie(settings, sticky) : null, before);
 
     private StickyCookie MakeCookie(PoolSettings pool, StickySettings settings)
     {
-        if (settings.Secret is null)
+        if (settings.Secret is not null)
         {
-            LogSecretMade(pool.Name);
+            return new StickyCookie(pool.Name, settings, Encoding.UTF8.GetBytes(settings.Secret));
         }
 
-        var key = settings.Secret is null ? RandomNumberGenerator.GetBytes(32) : Encoding.UTF8.GetBytes(settings.Secret);
-        return new StickyCookie(pool.Name, settings, key);
+        if (!_madeSecrets.TryGetValue(pool.Name, out var secret))
+        {
+            LogSecretMade(pool.Name);
+            secret = RandomNumberGenerator.GetBytes(32);
+            _madeSecrets[pool.Name] = secret;
+        }
+
+        return new StickyCookie(pool.Name, settings, secret);
     }
 
-    private void TellLoops(Pool pool)
+    private void TellLoops(Pool pool) => OnEachLoop(i => _proxies[i].OnPublished(pool));
+
+    /// <summary>Lets each loop do something in one of its next turns; it is told its number.</summary>
+    private void OnEachLoop(Action<int> act)
     {
         for (var i = 0; i < _threads.Length; i++)
         {
-            _threads[i].Loop.Post(new PublishedWork(_proxies[i], pool));
+            _threads[i].Loop.Post(new LoopWork(act, i));
         }
     }
 
@@ -321,28 +323,13 @@ public sealed partial class Server : IAsyncDisposable
     private static void OnLoopFailed(KernelLoop loop, Exception exception) =>
         Environment.FailFast($"FastLB loop {loop.Index} stopped on an error that must not happen; please report it: {exception}", exception);
 
-    private sealed class PublishedWork(ProxyLoop proxy, Pool pool) : PostedWork
+    private sealed class LoopWork(Action<int> act, int number) : PostedWork
     {
-        public override void Run(EventLoop loop) => proxy.OnPublished(pool);
+        public override void Run(EventLoop loop) => act(number);
     }
 
-    private sealed class DrainWork(ProxyLoop proxy, Listener[] listeners, int windowMs) : PostedWork
-    {
-        public override void Run(EventLoop loop)
-        {
-            foreach (var listener in listeners)
-            {
-                loop.StopListening(listener);
-            }
-
-            proxy.BeginDrain(windowMs);
-        }
-    }
-
-    private sealed class CutOffWork(ProxyLoop proxy) : PostedWork
-    {
-        public override void Run(EventLoop loop) => proxy.CutOff();
-    }
+    /// <summary>What is served at one moment; another is swapped in as a whole.</summary>
+    private sealed record Running(Settings Settings, Pool[] Pools, ServedListener[] Listeners);
 
     [LoggerMessage(LogLevel.Information, "{loops} loops on {engine} ({reason}); listening on {listeners}")]
     private partial void LogStarted(int loops, string engine, string reason, string listeners);
@@ -364,18 +351,18 @@ public sealed partial class Server : IAsyncDisposable
 
     private void LogStart(int loopCount)
     {
-        var listeners = string.Join(", ", _sockets.Select(s => $"{s.Sockets.Endpoint} ({ProtocolName(s.Settings.Protocol)})"));
+        var listeners = string.Join(", ", _running.Listeners.Select(l => $"{l.Sockets.Endpoint} ({ProtocolName(l.Settings.Protocol)})"));
         LogStarted(loopCount, _threads[0].Loop.EngineName, _engine.Reason, listeners);
-        foreach (var (listener, sockets, _) in _sockets)
+        foreach (var listener in _running.Listeners)
         {
-            if (AccelerationOf(listener) is { } acceleration)
+            if (AccelerationOf(listener.Settings) is { } acceleration)
             {
-                LogAcceleration(sockets.Endpoint.ToString(), acceleration);
+                LogAcceleration(listener.Sockets.Endpoint.ToString(), acceleration);
             }
         }
     }
 
     private string? AccelerationOf(ListenerSettings listener) => listener.Protocol == ListenerProtocol.Tcp
-        ? _acceleration.Describe(_pools[PoolIndex(listener.Routes[0].PoolName)].Settings.Acceleration)
+        ? _acceleration.Describe(Array.Find(_running.Pools, p => p.Name == listener.Routes[0].PoolName)!.Settings.Acceleration)
         : null;
 }

@@ -39,10 +39,13 @@ public sealed record Settings
     /// <summary>From the wish to stop until what still runs is cut off.</summary>
     public int DrainMs { get; init; } = Timeouts.Default.DrainMs;
 
-    public required IReadOnlyList<ListenerSettings> Listeners { get; init; }
+    /// <summary>Whether the file is read again whenever it has changed.</summary>
+    public bool IsWatched { get; init; }
 
-    public required IReadOnlyList<PoolSettings> Pools { get; init; }
+    public required IReadOnlyList<ListenerSettings> Listeners { get; init => field = ValueList.Of(value); }
+
+    public required IReadOnlyList<PoolSettings> Pools { get; init => field = ValueList.Of(value); }
 
     /// <summary>For the pools whose processes FastLB runs.</summary>
-    public IReadOnlyList<RunSettings> Runs { get; init; } = [];
+    public IReadOnlyList<RunSettings> Runs { get; init => field = ValueList.Of(value); } = ValueList.Of<RunSettings>([]);
 }

@@ -16,7 +16,7 @@ namespace FastLB;
 /// Puts together what the status page says from what loops and fleet count. Reads their counters as they stand, without
 /// stopping anybody; two figures need not be of the same microsecond.
 /// </summary>
-internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread[] threads, Watch watch)
+internal sealed class StatusReport(Func<Pool[]> pools, ProxyLoop[] proxies, LoopThread[] threads, Watch watch)
 {
     private const int RevisionDigits = 8;
     private const double NsPerSecond = 1e9;
@@ -39,24 +39,24 @@ internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread
         thread.Loop.Buffers.Rented,
         thread.Loop.AcceptPauses))];
 
-    public IReadOnlyList<PoolStatus> Pools(IReadOnlyList<WorkerProcess> processes) => [.. pools.Select(pool => new PoolStatus(
+    public IReadOnlyList<PoolStatus> Pools(IReadOnlyList<WorkerProcess> processes) => [.. pools().Select(pool => new PoolStatus(
         pool.Name,
         Operator.Describe(pool.Snapshot.Strategy),
         pool.Settings.Sticky is { Key: { } by } sessions ? KeyText.Of(by, sessions.KeyName) : pool.Settings.Sticky?.CookieName,
-        proxies.Sum(p => Read(ref p.PartOf(pool)!.Requests)),
-        Errors(outcome => proxies.Sum(p => p.PartOf(pool)!.Of(outcome))),
+        proxies.Sum(p => CountersOf(p, pool)?.Requests ?? 0),
+        Errors(outcome => proxies.Sum(p => CountersOf(p, pool)?.Of(outcome) ?? 0)),
         pool.Settings.Reached.Count > 0
             ? [.. pool.Members.Ready.Select(w => Reached(pool, w))]
             : [.. processes.Where(p => p.PoolName == pool.Name).Select(p => Run(pool, p))])
     {
-        StrategyReason = proxies.Select(p => p.PartOf(pool)!.StrategyReason).FirstOrDefault(r => r is not null),
-        Waiting = proxies.Sum(p => p.PartOf(pool)!.Queue.Length),
+        StrategyReason = proxies.Select(p => p.PartOf(pool)?.StrategyReason).FirstOrDefault(r => r is not null),
+        Waiting = proxies.Sum(p => p.PartOf(pool)?.Queue.Length ?? 0),
         InFlight = pool.InFlight.Total,
         InFlightLimit = pool.Guards.RequestLimit?.Limit,
-        Fallbacks = proxies.Sum(p => Read(ref p.PartOf(pool)!.Fallbacks)),
+        Fallbacks = proxies.Sum(p => CountersOf(p, pool)?.Fallbacks ?? 0),
         Breaker = pool.Guards.Breaker is { } breaker ? NameOf(breaker) : null,
         Panicking = pool.Workers.IsPanicking,
-        Capacity = Capacity(watch.Of(pool).Capacity),
+        Capacity = Capacity(watch.Of(pool)?.Capacity ?? default),
     })];
 
     public IReadOnlyList<PoolEvent> Events => watch.Events.Latest;
@@ -74,6 +74,9 @@ internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread
     {
         ConnectionsRefused = Sum(m => Read(ref m.ConnectionsRefused)),
     };
+
+    /// <summary>Null for the moment in which a loop has not taken over a new pool yet.</summary>
+    private static PoolCounters? CountersOf(ProxyLoop proxy, Pool pool) => proxy.PartOf(pool)?.Counters;
 
     private static LatencyStatus Latency(HistogramSnapshot nanoseconds) => new(
         nanoseconds.Count,
@@ -129,7 +132,7 @@ internal sealed class StatusReport(Pool[] pools, ProxyLoop[] proxies, LoopThread
 
     private WorkerStatus Describe(Pool pool, Worker worker, WorkerStatus status)
     {
-        var why = watch.Of(pool).Explain(worker);
+        var why = watch.Of(pool)?.Explain(worker);
         return status with
         {
             State = why is not null && status.State == WorkerStatus.Ready ? WorkerStatus.Unfit : status.State,

@@ -32,8 +32,8 @@ public sealed class ScenarioTests
         var client = stage.Client("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n");
         Assert.StartsWith("HTTP/1.1 400 ", client.Heard, StringComparison.Ordinal);
         Assert.Equal(1, stage.Of(Outcome.ClientMalformed));
-        Assert.Equal(1, stage.Proxy.Pools[0].Of(Outcome.ClientMalformed));
-        Assert.Equal(1, stage.Proxy.Pools[0].Requests);
+        Assert.Equal(1, stage.Proxy.Pools[0].Counters.Of(Outcome.ClientMalformed));
+        Assert.Equal(1, stage.Proxy.Pools[0].Counters.Requests);
     }
 
     [Fact]

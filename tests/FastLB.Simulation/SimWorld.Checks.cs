@@ -75,8 +75,8 @@ internal sealed partial class SimWorld
         foreach (var pool in _proxy.Pools)
         {
             Require(pool.Queue.Length == 0, "somebody still waits in the queue");
-            var outcomes = Enum.GetValues<Outcome>().Sum(pool.Of);
-            Require(pool.Requests == outcomes, $"pool {pool.Pool.Name} counts {pool.Requests} requests and {outcomes} outcomes");
+            var outcomes = Enum.GetValues<Outcome>().Sum(pool.Counters.Of);
+            Require(pool.Counters.Requests == outcomes, $"pool {pool.Pool.Name} counts {pool.Counters.Requests} requests and {outcomes} outcomes");
         }
 
         foreach (var worker in _workers)

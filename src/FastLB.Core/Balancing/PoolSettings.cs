@@ -17,16 +17,13 @@ public sealed record StickySettings(string CookieName, string? Secret, bool Stri
     public KeySource? Key { get; init; }
 
     /// <summary>The header's name.</summary>
-    public string KeyName { get; init; } = "";
-
-    /// <summary><see cref="KeyName"/> as it stands in requests.</summary>
-    internal byte[] KeyNameBytes => field ??= System.Text.Encoding.UTF8.GetBytes(KeyName);
+    public Utf8Name KeyName { get; init; }
 
     /// <summary>Whether sessions are found in the pool's Maglev table.</summary>
     public bool UsesTable => Key is not null;
 }
 
-/// <summary>A named set of workers as the data path knows it. How its processes are run is told to the fleet. Immutable.</summary>
+/// <summary>A named set of workers as the data path knows it. How its processes are run is told to the fleet. Immutable, and equal to what says the same.</summary>
 public sealed record PoolSettings
 {
     public required string Name { get; init; }
@@ -76,11 +73,11 @@ public sealed record PoolSettings
 
     public QueueSettings Queue { get; init; } = QueueSettings.Default;
 
-    public IReadOnlyList<RateLimitSettings> RateLimits { get; init; } = [];
+    public IReadOnlyList<RateLimitSettings> RateLimits { get; init => field = ValueList.Of(value); } = ValueList.Of<RateLimitSettings>([]);
 
     /// <summary>How workers are asked whether they are well; null: they are not asked.</summary>
     public HealthCheckSettings? Health { get; init; }
 
     /// <summary>Empty for a pool whose workers FastLB runs.</summary>
-    public IReadOnlyList<ReachedWorker> Reached { get; init; } = [];
+    public IReadOnlyList<ReachedWorker> Reached { get; init => field = ValueList.Of(value); } = ValueList.Of<ReachedWorker>([]);
 }

@@ -6,7 +6,4 @@ namespace FastLB.Core.Balancing;
 /// <param name="KeyName">The name of the header or cookie.</param>
 /// <param name="PerSecond">Requests per second in the long run, greater than 0.</param>
 /// <param name="Burst">How many may come at once, from 1.</param>
-public sealed record RateLimitSettings(string Name, KeySource Key, string KeyName, double PerSecond, int Burst)
-{
-    internal byte[] KeyNameBytes => field ??= System.Text.Encoding.UTF8.GetBytes(KeyName);
-}
+public sealed record RateLimitSettings(string Name, KeySource Key, Utf8Name KeyName, double PerSecond, int Burst);

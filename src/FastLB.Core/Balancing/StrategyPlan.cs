@@ -33,10 +33,7 @@ public sealed record StrategyPlan(string Name)
     public KeySource Key { get; init; }
 
     /// <summary>The name of the header, cookie or query parameter, when <see cref="Key"/> is one of these.</summary>
-    public string KeyName { get; init; } = "";
-
-    /// <summary><see cref="KeyName"/> as it stands in requests.</summary>
-    internal byte[] KeyNameBytes => field ??= System.Text.Encoding.UTF8.GetBytes(KeyName);
+    public Utf8Name KeyName { get; init; }
 
     /// <summary>
     /// How far above the average load a worker may be before keys go elsewhere, at least 1 (Mirrokni, Thorup and Zadimoghaddam, "Consistent

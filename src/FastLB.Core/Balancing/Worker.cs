@@ -45,6 +45,7 @@ public sealed class Worker
         Generation = generation;
         Endpoint = endpoint;
         _weight = weight;
+        ConfiguredWeight = weight;
         _slowNanoseconds = settings?.Breaker is { SlowAfterMs: > 0 and var slowAfterMs } ? slowAfterMs * 1_000_000L : long.MaxValue;
         Breaker = settings?.Breaker is { } breaker ? new CircuitBreaker(breaker.Circuit) : null;
         RequestLimit = settings?.Limits is { WorkerRequests: > 0 and var requests } ? new AtomicLimit(requests) : null;
@@ -60,6 +61,19 @@ public sealed class Worker
             SetResponse(loop, PeakEwma.Never);
         }
     }
+
+    private Worker(Worker before, PoolSettings settings, int zone)
+        : this(before.PoolName, before.Slot, before.Generation, before.Endpoint, before._loops, before.ConfiguredWeight, settings)
+    {
+        _cells = before._cells;
+        Zone = zone;
+    }
+
+    /// <summary>
+    /// The same worker under other settings: its breaker and limits are new, its counts go on, so that what is in flight there is known whichever of the two it
+    /// was sent to.
+    /// </summary>
+    public Worker Under(PoolSettings settings, int zone = -1) => new(this, settings, zone);
 
     public string PoolName { get; }
 
@@ -81,6 +95,9 @@ public sealed class Worker
             Volatile.Write(ref _weight, value);
         }
     }
+
+    /// <summary>The weight that it has unless the operator gives it another. Written by who publishes it.</summary>
+    public int ConfiguredWeight { get; set; }
 
     /// <summary>The number of the zone that it stands in, -1 for none.</summary>
     public int Zone { get; init; } = -1;

@@ -9,7 +9,7 @@ namespace FastLB.Core.Balancing;
 /// Which zone a client is in, by the longest of the networks that hold its address. Immutable, shared by all loops. IPv4 and IPv6 are apart, so
 /// <c>::/0</c> says nothing of IPv4 clients; networks within <c>::ffff:0:0/96</c> are IPv4 ones.
 /// </summary>
-public sealed class ZoneTable
+public sealed class ZoneTable : IEquatable<ZoneTable>
 {
     private const int MappedPrefixLength = 96;
     private const int HalfPrefixLength = 64;
@@ -71,6 +71,13 @@ public sealed class ZoneTable
         var names = zones.Select(z => z.Zone).Distinct().ToArray();
         return new ZoneTable(names, zones.SelectMany(z => z.Networks.Select(n => (n, Array.IndexOf(names, z.Zone)))));
     }
+
+    public bool Equals(ZoneTable? other) => ReferenceEquals(this, other)
+        || (other is not null && Names.SequenceEqual(other.Names) && _ipv4.IsSameAs(other._ipv4) && _ipv6.IsSameAs(other._ipv6) && _longIPv6.IsSameAs(other._longIPv6));
+
+    public override bool Equals(object? obj) => Equals(obj as ZoneTable);
+
+    public override int GetHashCode() => Names.Count;
 
     /// <summary>The number of a zone, or -1.</summary>
     public int IndexOf(string name) => Names.Index().Where(n => n.Item == name).Select(n => n.Index).FirstOrDefault(-1);
@@ -144,6 +151,8 @@ public sealed class ZoneTable
                 }
             }
         }
+
+        public bool IsSameAs(in AddressRanges<T> other) => _firsts.AsSpan().SequenceEqual(other._firsts) && _zones.AsSpan().SequenceEqual(other._zones);
 
         /// <summary>Halves what is left without a branch that depends on the address, since no processor foresees such.</summary>
         public int ZoneOf(T address)

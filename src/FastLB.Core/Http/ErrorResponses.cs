@@ -6,7 +6,7 @@ namespace FastLB.Core.Http;
 /// An answer of the balancer's own, made once at start: a plain body of one sentence that says what was wrong, in the four
 /// shapes that are needed (with and without a body, closing and staying).
 /// </summary>
-public sealed class ErrorResponse
+public sealed class ErrorResponse : IEquatable<ErrorResponse>
 {
     internal ErrorResponse(int status, string sentence, string extraHeaders = "")
         : this(status, "text/plain; charset=utf-8", Encoding.UTF8.GetBytes($"{status} {ReasonPhrase(status)}: {sentence}.\n"), extraHeaders)
@@ -47,6 +47,12 @@ public sealed class ErrorResponse
         var bytes = close ? _closing : clientVersion == HttpVersion.Http10 ? _stayingHttp10 : _staying;
         return headOnly ? bytes.AsSpan(0, bytes.Length - _bodyLength) : bytes;
     }
+
+    public bool Equals(ErrorResponse? other) => other is not null && _staying.AsSpan().SequenceEqual(other._staying);
+
+    public override bool Equals(object? obj) => Equals(obj as ErrorResponse);
+
+    public override int GetHashCode() => HashCode.Combine(Status, _staying.Length);
 
     private static string ReasonPhrase(int status) => status switch
     {

@@ -55,6 +55,15 @@ public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
     /// <summary>Where what waits stands in the queue, from 0 to 7, the greatest first.</summary>
     public virtual int Priority => QueueSettings.DefaultPriority;
 
+    /// <summary>The listener by which it came; null once it is closed.</summary>
+    internal abstract Listener? CameBy { get; }
+
+    /// <summary>The pool at which it has something running; null while it has nothing.</summary>
+    internal abstract LoopPool? GoesTo { get; }
+
+    /// <summary>Another pool takes the place of the one for which it waited; it is no longer in the queue.</summary>
+    internal abstract void OnPoolReplaced(LoopPool successor);
+
     /// <summary>Something more important took its place in a full queue.</summary>
     internal abstract void OnDisplaced();
 

@@ -79,9 +79,9 @@ public sealed partial class HttpConnection : ClientConnection
     {
         _headTimed = true;
         Loop.Timers.Arm(this, Loop.NowMs + Timeouts.HeadMs);
-        if (Proxy.IsDraining)
+        if (IsDraining)
         {
-            BeginDrain(Proxy.DrainWindowMs);
+            BeginDrain(DrainWindowMs);
         }
 
         Loop.Receive(this);
@@ -221,6 +221,17 @@ public sealed partial class HttpConnection : ClientConnection
 
     internal override void OnDisplaced() => _exchange!.OnDisplaced();
 
+    internal override void OnPoolReplaced(LoopPool successor) => _exchange!.OnPoolReplaced(successor);
+
+    internal override Listener? CameBy => _listener;
+
+    internal override LoopPool? GoesTo => _exchange?.Pool ?? _pipeline?.Pool;
+
+    /// <summary>Whether FastLB, or the listener by which the client came, takes nothing new any more.</summary>
+    internal bool IsDraining => Proxy.IsDraining || _listener!.IsDraining;
+
+    private int DrainWindowMs => Proxy.IsDraining ? Proxy.DrainWindowMs : _listener!.DrainWindowMs;
+
     public override int Priority => _exchange?.Priority ?? QueueSettings.DefaultPriority;
 
     public override void OnSent(int result)
@@ -355,10 +366,10 @@ public sealed partial class HttpConnection : ClientConnection
         }
 
         Loop.Timers.Arm(this, Loop.NowMs + Timeouts.KeepAliveMs);
-        if (Proxy.IsDraining)
+        if (IsDraining)
         {
             // Its last answer did not say that the connection closes; a request that is on its way now still gets one that does.
-            BeginDrain(Proxy.DrainWindowMs);
+            BeginDrain(DrainWindowMs);
         }
 
         WatchClient();

@@ -168,7 +168,7 @@ internal sealed partial class HttpExchange
 
         // Without chunks only the end of the connection ends such a body. A client that is refused before its body was read, or
         // that was never told to send one, is told not to use the connection again (RFC 9110 10.1.1, RFC 9112 9.6).
-        _closeAfter |= (_proxy.IsDraining && IsLast) || (hasOpenEnd && !chunked)
+        _closeAfter |= (_client!.IsDraining && IsLast) || (hasOpenEnd && !chunked)
             || (isEarly && (head.StatusCode >= 300 || _expectsContinue)) || (_upstreamSendBroken && _lane is null);
         var idleMs = UpstreamPool.IdleLimitMs(facts);
         _upstreamStaysOpen = facts.KeepsAlive;

@@ -291,10 +291,10 @@ internal sealed partial class HttpExchange
         var pool = _pool!;
         if (pool.Fallback is { } standIn && _requestBuffer is not null && !_requestOnWire && !_informationalSent)
         {
-            pool.Fallbacks++;
+            pool.Counters.Fallbacks++;
             NoteFallback(pool);
             _pool = standIn;
-            _pool.Requests++;
+            _pool.Counters.Requests++;
             _pool.Budget.Deposit();
 
             // The head is gone, and with it what the other pool might go by; any worker of it will do.
@@ -309,7 +309,7 @@ internal sealed partial class HttpExchange
 
         if (pool.Pool.Settings.Fallback?.Answer is { } prepared)
         {
-            pool.Fallbacks++;
+            pool.Counters.Fallbacks++;
             response = prepared;
         }
 

@@ -39,7 +39,7 @@ internal sealed partial class HttpExchange
         Invariant.That(_upstream is null && !_answerStarted, "our own answer stands alone");
         SetOutcome(outcome);
         _phase = Phase.Answering;
-        _closeAfter |= close || !_requestBody.IsComplete || (_proxy.IsDraining && IsLast);
+        _closeAfter |= close || !_requestBody.IsComplete || (_client!.IsDraining && IsLast);
         ReleaseKeptRequest();
         if (_client!.IsSending)
         {

@@ -89,6 +89,6 @@ internal sealed partial class HttpExchange
         _requestStart = request.Start;
         _requestEnd = request.End;
         _wholeRequestKept = true;
-        _closeAfter = IsLast && (_proxy.IsDraining || _client!.HasEnded);
+        _closeAfter = IsLast && (_client!.IsDraining || _client!.HasEnded);
     }
 }

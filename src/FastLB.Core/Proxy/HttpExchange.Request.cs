@@ -25,7 +25,7 @@ internal sealed partial class HttpExchange
         }
 
         _clientClosesToo = facts.Connection.Close || (head.Version == HttpVersion.Http10 && !facts.Connection.KeepAlive);
-        _closeAfter = _clientClosesToo || _proxy.IsDraining || client.HasEnded;
+        _closeAfter = _clientClosesToo || client.IsDraining || client.HasEnded;
         _expectsContinue = facts.ExpectsContinue;
         _requestBody = new BodyRelay(facts.Body, facts.Body.Kind == BodyKind.Chunked, settings.Limits.BodyBytes);
 
@@ -38,7 +38,7 @@ internal sealed partial class HttpExchange
         }
 
         NoteRoute(source, facts);
-        _pool.Requests++;
+        _pool.Counters.Requests++;
         _pool.Budget.Deposit();
         if (FirstExceeded(source, head, facts) is { } exceeded)
         {
@@ -76,7 +76,7 @@ internal sealed partial class HttpExchange
             var settings = limit.Settings;
             var key = settings.Key == KeySource.Route
                 ? RequestRoute.HashOf(_client!.Listener, source, facts, limit.Seed)
-                : RequestKey.HashOf(settings.Key, settings.KeyNameBytes, _client!.Address, source, head, facts, limit.Seed);
+                : RequestKey.HashOf(settings.Key, settings.KeyName.Bytes, _client!.Address, source, head, facts, limit.Seed);
             _verdict = limit.Limiter.TryTake(key, Loop.NowNs / 1000);
             if (!_verdict.Allowed)
             {
@@ -227,6 +227,7 @@ internal sealed partial class HttpExchange
     private void ChooseWorker(Worker? tried, bool fresh, bool hasWaited = false)
     {
         Invariant.That(_upstream is null, "a request is at one worker at a time");
+        _pool = _pool!.Current;
         switch (_pool!.TryChoose(_affinity, tried, hasWaited, out var chosen, out var admission))
         {
             case Choosing.Chosen:
@@ -263,6 +264,17 @@ internal sealed partial class HttpExchange
     {
         Invariant.That(_phase == Phase.Queued, "only a request that waits is served from the queue");
         ChooseWorker(tried: null, fresh: !_pool!.Pool.Guards.IsGuarded, hasWaited: true);
+    }
+
+    /// <summary>The request goes on waiting, for a worker of the pool that has taken the place of its own.</summary>
+    internal void OnPoolReplaced(LoopPool successor)
+    {
+        Invariant.That(_phase == Phase.Queued, "only a request that waits is told of another pool");
+        _pool = successor;
+        if (!successor.TryWait(_client!))
+        {
+            FallBackOrAnswer(ErrorResponses.QueueFull, Outcome.QueueFull);
+        }
     }
 
     /// <summary>Something more important took its place in the queue.</summary>

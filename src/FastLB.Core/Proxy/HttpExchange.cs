@@ -86,6 +86,9 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     /// <summary>Where the request stands in its pool's queue, from 0 to 7, the greatest first.</summary>
     internal int Priority => _priority;
 
+    /// <summary>The pool that answers, once it is known.</summary>
+    internal LoopPool? Pool => _pool;
+
     internal bool IsTunnel => _phase == Phase.Tunnel;
 
     /// <summary>True until the request has its outcome.</summary>
@@ -229,7 +232,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         Invariant.That(_outcomePending, "a request has one outcome");
         _outcomePending = false;
         _proxy.Metrics.Count(outcome);
-        _pool?.Count(outcome);
+        _pool?.Counters.Count(outcome);
         _outcome = outcome;
         if (outcome != Outcome.Completed)
         {

@@ -43,6 +43,12 @@ public sealed class HttpListener : Listener
     /// <summary>What stands in Host towards a worker when an HTTP/1.0 client sent none.</summary>
     internal byte[] FallbackHost { get; }
 
+    /// <summary>True once it has been taken out of the configuration: answers to those who came by it say that the connection closes.</summary>
+    internal bool IsDraining => DrainWindowMs >= 0;
+
+    /// <summary>Within how many milliseconds its idle connections close; -1 as long as it serves.</summary>
+    internal int DrainWindowMs { get; set; } = -1;
+
     /// <summary>The pool that a rule sends to.</summary>
     internal LoopPool PoolOf(int rule) => _pools[rule];
 

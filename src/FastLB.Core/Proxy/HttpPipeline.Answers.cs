@@ -94,7 +94,7 @@ internal sealed partial class HttpPipeline
         var rewrite = new ResponseRewrite
         {
             ClientVersion = HttpVersion.Http11,
-            Close = isLast && (_proxy.IsDraining || _client!.HasEnded),
+            Close = isLast && (_client!.IsDraining || _client!.HasEnded),
             Chunked = request.Method == RequestMethod.Head && head.Has(HeaderId.TransferEncoding),
             SetCookieLine = RequestRoute.CookieLineFor(_pool!, lane.Home!.Worker, request.Affinity.Slot),
         };

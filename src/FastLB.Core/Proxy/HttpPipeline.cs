@@ -75,6 +75,9 @@ internal sealed partial class HttpPipeline
 
     internal HttpConnection Client => _client!;
 
+    /// <summary>The pool that answers.</summary>
+    internal LoopPool? Pool => _pool;
+
     /// <summary>The worker that was chosen for the first request, whether or not requests ran ahead.</summary>
     internal UpstreamPool? FirstChoice { get; private set; }
 
@@ -110,7 +113,7 @@ internal sealed partial class HttpPipeline
         client.Received.Consume(_requests[_count - 1].SourceEnd);
         _proxy.Metrics.Requests += _count;
         _proxy.Metrics.PipelinedRequests += _count;
-        _pool!.Requests += _count;
+        _pool!.Counters.Requests += _count;
         _pool.Budget.Deposit(_count);
         SendRuns();
         Loop.Timers.Arm(client, Loop.NowMs + client.Timeouts.BodyMs);
@@ -281,7 +284,7 @@ internal sealed partial class HttpPipeline
     private void Count(Outcome outcome)
     {
         _proxy.Metrics.Count(outcome);
-        _pool!.Count(outcome);
+        _pool!.Counters.Count(outcome);
     }
 
     /// <summary>Makes the object ready for another client's requests.</summary>

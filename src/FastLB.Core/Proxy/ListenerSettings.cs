@@ -19,7 +19,7 @@ public sealed record ListenerSettings
     public ListenerProtocol Protocol { get; init; } = ListenerProtocol.Http;
 
     /// <summary>First match wins. <c>pool: app</c> in the configuration is one rule without conditions; tcp has exactly that.</summary>
-    public required IReadOnlyList<RouteRule> Routes { get; init; }
+    public required IReadOnlyList<RouteRule> Routes { get; init => field = ValueList.Of(value); }
 
     public Timeouts Timeouts { get; init; } = Timeouts.Default;
 

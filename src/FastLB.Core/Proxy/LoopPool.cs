@@ -34,7 +34,6 @@ public sealed class LoopPool : OwnCacheLines
 
     private readonly ProxyLoop _proxy;
     private Strategy _strategy;
-    private readonly long[] _outcomes = new long[Outcomes.Count];
     private PoolSnapshot _seen;
     private UpstreamPool[] _upstreams = [];
     private UpstreamPool?[] _bySlot = [];
@@ -43,10 +42,15 @@ public sealed class LoopPool : OwnCacheLines
     private readonly ServeWork _serveLater;
     private readonly bool _limitsConnections;
     private int _servesLater;
+    private LoopPool? _successor;
 
-    internal LoopPool(ProxyLoop proxy, Pool pool)
+    /// <param name="proxy">The loop's.</param>
+    /// <param name="pool">The whole pool.</param>
+    /// <param name="before">The loop's part of the pool whose place it takes, and whose counts go on; or null.</param>
+    internal LoopPool(ProxyLoop proxy, Pool pool, LoopPool? before = null)
     {
         _proxy = proxy;
+        Counters = before?.Counters ?? new PoolCounters();
         Pool = pool;
         NameBytes = System.Text.Encoding.UTF8.GetBytes(pool.Name);
         _seen = new PoolSnapshot(WorkerSet.Empty, pool.Settings.Strategy, null);
@@ -80,18 +84,13 @@ public sealed class LoopPool : OwnCacheLines
     /// <summary>How many workers take new requests, as of the last choice.</summary>
     internal int ReadyCount => _seen.Workers.Ready.Length;
 
-    /// <summary>Requests and TCP connections that this loop routed here. Any thread may read it.</summary>
-    public long Requests;
+    public PoolCounters Counters { get; }
 
-    /// <summary>Requests that somebody else answered for this pool. Any thread may read it.</summary>
-    public long Fallbacks;
+    /// <summary>The part that takes new requests instead of this one: itself until another pool has taken its pool's place.</summary>
+    internal LoopPool Current => _successor?.Current ?? this;
 
     /// <summary>The pool that serves when this one cannot, or null.</summary>
     internal LoopPool? Fallback { get; set; }
-
-    public long Of(Outcome outcome) => Volatile.Read(ref _outcomes[(int)outcome]);
-
-    internal void Count(Outcome outcome) => _outcomes[(int)outcome]++;
 
     /// <summary>Why the strategy does what it does at present; null when there is nothing to explain. Any thread.</summary>
     public string? StrategyReason => Volatile.Read(ref _strategy).Reason;
@@ -244,6 +243,31 @@ public sealed class LoopPool : OwnCacheLines
                 upstream.Retire();
             }
         }
+    }
+
+    /// <summary>
+    /// The pool is no longer configured, or another one has taken its place: what runs here ends here, connections that idle go, and what waits for a worker waits for one of the
+    /// successor's.
+    /// </summary>
+    internal void Retire(LoopPool? successor)
+    {
+        _successor = successor;
+        foreach (var upstream in _upstreams)
+        {
+            upstream.Retire();
+        }
+
+        if (successor is null)
+        {
+            return;
+        }
+
+        for (var left = Queue.Length; left > 0 && Queue.TryLeave() is { } connection; left--)
+        {
+            connection.OnPoolReplaced(successor);
+        }
+
+        successor.ServeLater();
     }
 
     /// <summary>When the last worker has grown into its share; never, when all of them are new together and so have equal shares.</summary>

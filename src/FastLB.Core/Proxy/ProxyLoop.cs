@@ -72,27 +72,12 @@ public sealed class ProxyLoop : OwnCacheLines
     {
         IsDraining = true;
         DrainWindowMs = windowMs;
-        for (var connection = _open; connection is not null;)
-        {
-            // A connection may close, and leave the list, in the call.
-            var next = connection.NextOpen;
-            connection.BeginDrain(windowMs);
-            connection = next;
-        }
-
+        ForEachOpen(connection => connection.BeginDrain(windowMs));
         NoteIfDrained();
     }
 
     /// <summary>Ends what still runs.</summary>
-    public void CutOff()
-    {
-        for (var connection = _open; connection is not null;)
-        {
-            var next = connection.NextOpen;
-            connection.CutOff();
-            connection = next;
-        }
-    }
+    public void CutOff() => ForEachOpen(connection => connection.CutOff());
 
     /// <summary>A pool's snapshot was swapped.</summary>
     public void OnPublished(Pool pool) => PartOf(pool)?.ServeQueue();
@@ -100,16 +85,68 @@ public sealed class ProxyLoop : OwnCacheLines
     /// <summary>The loop's part of a pool; null for one that it does not have, or no more. Any thread.</summary>
     public LoopPool? PartOf(Pool pool) => Array.Find(Pools, p => ReferenceEquals(p.Pool, pool));
 
-    /// <summary>Puts other pools in place of the present ones; the loop's parts of those that stay stay as they are.</summary>
+    /// <summary>
+    /// Puts other pools in place of the present ones. The loop's parts of those that stay stay as they are; of those that go, what runs there ends there.
+    /// </summary>
     public void UsePools(IReadOnlyList<Pool> pools)
     {
-        LoopPool[] parts = [.. pools.Select(pool => PartOf(pool) ?? new LoopPool(this, pool))];
+        var before = Pools;
+        LoopPool[] parts = [.. pools.Select(pool => PartOf(pool) ?? new LoopPool(this, pool, Array.Find(before, p => p.Pool.Name == pool.Name)))];
         foreach (var part in parts)
         {
             part.Fallback = Array.Find(parts, p => p.Pool.Name == part.Pool.Settings.Fallback?.PoolName);
         }
 
         Volatile.Write(ref _pools, parts);
+        foreach (var gone in before.Except(parts))
+        {
+            gone.Retire(Array.Find(parts, p => p.Pool.Name == gone.Pool.Name));
+        }
+    }
+
+    /// <summary>
+    /// The listener takes nothing new any more, and those who came by it are to go: their answers say that they are the last, idle connections close spread over
+    /// the window.
+    /// </summary>
+    public void BeginDrain(HttpListener listener, int windowMs)
+    {
+        listener.DrainWindowMs = windowMs;
+        ForEachOpen(connection =>
+        {
+            if (ReferenceEquals(connection.CameBy, listener))
+            {
+                connection.BeginDrain(windowMs);
+            }
+        });
+    }
+
+    /// <summary>Ends what still runs of clients that came by the listener.</summary>
+    public void CutOff(Listener listener) => ForEachOpen(connection =>
+    {
+        if (ReferenceEquals(connection.CameBy, listener))
+        {
+            connection.CutOff();
+        }
+    });
+
+    /// <summary>Ends what still runs at a pool that is no longer configured.</summary>
+    public void CutOff(Pool pool) => ForEachOpen(connection =>
+    {
+        if (ReferenceEquals(connection.GoesTo?.Pool, pool))
+        {
+            connection.CutOff();
+        }
+    });
+
+    private void ForEachOpen(Action<ClientConnection> act)
+    {
+        for (var connection = _open; connection is not null;)
+        {
+            // A connection may close, and leave the list, in the call.
+            var next = connection.NextOpen;
+            act(connection);
+            connection = next;
+        }
     }
 
     internal LoopPool PoolNamed(string name) =>

@@ -19,7 +19,7 @@ internal static class RequestKey
     /// <param name="facts">What they mean.</param>
     /// <param name="seed">For keys that others must not foresee.</param>
     public static ulong HashOf(
-        KeySource by, byte[] name, in ClientAddress client, ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts, ulong seed = 0)
+        KeySource by, ReadOnlySpan<byte> name, in ClientAddress client, ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts, ulong seed = 0)
     {
         var target = source.Slice(facts.PathStart, facts.PathLength);
         var found = by switch

@@ -45,8 +45,8 @@ internal static class RequestRoute
         return new Affinity
         {
             Slot = StickySlotOf(pool, source, head),
-            Session = sessions is { Key: { } by } ? RequestKey.HashOf(by, sessions.KeyNameBytes, client, source, head, facts) | 1 : 0,
-            Key = plan.UsesKey ? RequestKey.HashOf(plan.Key, plan.KeyNameBytes, client, source, head, facts) : 0,
+            Session = sessions is { Key: { } by } ? RequestKey.HashOf(by, sessions.KeyName.Bytes, client, source, head, facts) | 1 : 0,
+            Key = plan.UsesKey ? RequestKey.HashOf(plan.Key, plan.KeyName.Bytes, client, source, head, facts) : 0,
             Zone = plan.UsesZone ? pool.Pool.Settings.Zones.ZoneOf(client) : -1,
         };
     }
@@ -65,7 +65,7 @@ internal static class RequestRoute
 
     /// <summary>The priority that the request names, if the pool listens to that; otherwise what the pool's requests have.</summary>
     public static byte PriorityOf(QueueSettings queue, ReadOnlySpan<byte> source, MessageHead head) =>
-        queue.PriorityHeader is not null && RequestKey.TryFindHeader(source, head, queue.PriorityHeaderBytes, out var value) && value is [>= (byte)'0' and <= (byte)'7']
+        !queue.PriorityHeader.IsEmpty && RequestKey.TryFindHeader(source, head, queue.PriorityHeader.Bytes, out var value) && value is [>= (byte)'0' and <= (byte)'7']
             ? (byte)(value[0] - '0')
             : (byte)queue.Priority;
 

@@ -61,18 +61,32 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
         }
 
         Proxy.Metrics.TcpConnections++;
-        Pool.Requests++;
+        Pool.Counters.Requests++;
         Pool.Budget.Deposit();
         ChooseWorker();
     }
 
     internal override void OnWorkerAvailable() => ChooseWorker(hasWaited: true);
 
+    internal override Listener? CameBy => _listener;
+
+    internal override LoopPool? GoesTo => _outcomePending ? _pool : null;
+
+    internal override void OnPoolReplaced(LoopPool successor)
+    {
+        _pool = successor;
+        if (!successor.TryWait(this))
+        {
+            End(Outcome.QueueFull, reset: true);
+        }
+    }
+
     internal override void OnDisplaced() => End(Outcome.QueueFull, reset: true);
 
     // 2. A worker, or the queue.
     private void ChooseWorker(bool hasWaited = false)
     {
+        _pool = Pool.Current;
         Pool.Refresh();
         switch (Pool.TryChoose(RequestRoute.AffinityOf(Pool, Address), _tried, hasWaited, out var chosen, out var admission))
         {
@@ -295,7 +309,7 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
         Invariant.That(_outcomePending, "a connection has one outcome");
         _outcomePending = false;
         Proxy.Metrics.Count(outcome);
-        Pool.Count(outcome);
+        Pool.Counters.Count(outcome);
         WriteDown(outcome);
         if (IsQueued)
         {

@@ -72,11 +72,9 @@ public sealed record QueueSettings
     /// <summary>How many may wait per loop, from 0.</summary>
     public int Length { get; init; } = 1_024;
 
-    /// <summary>The header that names a request's priority, from 0 to 7, of which the greatest is served first; null: all are equal.</summary>
-    public string? PriorityHeader { get; init; }
+    /// <summary>The header that names a request's priority, from 0 to 7, of which the greatest is served first; empty: all are equal.</summary>
+    public Utf8Name PriorityHeader { get; init; }
 
     /// <summary>The priority of a request that names none.</summary>
     public int Priority { get; init; } = DefaultPriority;
-
-    internal byte[] PriorityHeaderBytes => field ??= System.Text.Encoding.ASCII.GetBytes(PriorityHeader ?? "");
 }

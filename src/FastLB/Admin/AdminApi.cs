@@ -20,11 +20,18 @@ internal sealed class AdminApi : IAsyncDisposable
           /metrics   the same counters for Prometheus
           /requests?failed   the latest requests that failed or were tried again
           /requests/ID       what became of one of them, in sentences
-        Changes that last until the next start:
+        Changes that stay until the next start:
           PUT /pools/POOL/strategy                the name of a strategy, or {"name": "consistent-hash", "key": "header:X-User"}
           PUT /pools/POOL/breaker                 open, closed or auto
           PUT /pools/POOL/workers/SLOT/weight     a number from 1 to 1000
           PUT /pools/POOL/workers/SLOT/breaker    open, closed or auto
+          PUT /pools/POOL/workers/SLOT/state      on, drain (it keeps its sessions) or off
+          PUT /pools/POOL/instances               how many workers FastLB runs, or 'configured'
+          POST /pools/POOL/workers                one more address, and perhaps its weight
+          DELETE /pools/POOL/workers/SLOT         one address less
+        Other configuration:
+          POST /config                            reads the file again, or serves the body; ?reset=true undoes the changes above
+
 
         """;
 
@@ -41,11 +48,12 @@ internal sealed class AdminApi : IAsyncDisposable
 
     /// <summary>Serves on a socket of <see cref="AdminSocket.Open"/>, which it takes over.</summary>
     /// <param name="getStatus">Called for each request, on any thread.</param>
+    /// <param name="reloader">Who reads the configuration anew; null: nobody.</param>
     /// <param name="changes">Who carries out what is asked for with PUT.</param>
     /// <param name="stories">Who remembers requests that failed.</param>
     /// <param name="token">What has to be shown for everything but /healthz; null: nothing.</param>
     /// <param name="logs">Where the framework's warnings go.</param>
-    public static async Task<AdminApi> StartAsync(Socket socket, Func<ServerStatus> getStatus, Operator changes, IRequestStories stories, AdminToken? token, ILoggerProvider logs)
+    public static async Task<AdminApi> StartAsync(Socket socket, Func<ServerStatus> getStatus, Operator changes, IRequestStories stories, Reloader? reloader, AdminToken? token, ILoggerProvider logs)
     {
         // The empty builder reads neither appsettings.json of the directory that FastLB happens to be started in nor
         // ASPNETCORE_URLS, both of which belong to the user's own project.
@@ -92,6 +100,11 @@ internal sealed class AdminApi : IAsyncDisposable
             () => TypedResults.Text(MetricsText.Render(getStatus()), MetricsText.ContentType, Encoding.UTF8));
         OperatorRoutes.Map(application, changes);
         RequestRoutes.Map(application, stories);
+        if (reloader is not null)
+        {
+            ConfigurationRoutes.Map(application, reloader);
+        }
+
         application.MapFallback(() => TypedResults.Text($"There is nothing here.\n{Hint}", statusCode: StatusCodes.Status404NotFound));
         await application.StartAsync();
         return new AdminApi(application, (socket.LocalEndPoint as UnixDomainSocketEndPoint)?.ToString());

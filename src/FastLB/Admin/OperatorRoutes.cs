@@ -9,9 +9,9 @@ namespace FastLB.Admin;
 internal sealed record StrategyWish(string? Name, string? Key = null, JsonElement? LoadBound = null);
 
 /// <summary>
-/// The part of the admin API that changes something. A page in an operator's browser must not be able to: PUT from another origin needs a
-/// permission that is never given (CORS), and a name that was made to point here (DNS rebinding) is not an address or localhost, which the
-/// Host header has to be. Who shows the token is none of these.
+/// The part of the admin API that changes something. A page in an operator's browser must not be able to: browsers name its origin with whatever is not GET, and
+/// such is refused; and a name that was made to point here (DNS rebinding) is not an address or localhost, which the Host header has to be. Who shows the
+/// token is neither.
 /// </summary>
 internal static class OperatorRoutes
 {
@@ -22,18 +22,33 @@ internal static class OperatorRoutes
         Map(application, "/pools/{pool}/strategy", (values, body) => UseStrategy(changes, values, body));
         Map(application, "/pools/{pool}/breaker", (values, body) => changes.ForceBreaker((string)values["pool"]!, null, body.Trim()));
         Map(application, "/pools/{pool}/workers/{slot:int}/weight", (values, body) => SetWeight(changes, values, body));
+        Map(application, "/pools/{pool}/workers/{slot:int}/state", (values, body) => changes.Switch((string)values["pool"]!, Slot(values)!.Value, body.Trim()));
+        Map(application, "/pools/{pool}/instances", (values, body) => Scale(changes, values, body));
+        Map(application, "/pools/{pool}/workers", (values, body) => Add(changes, values, body), HttpMethods.Post);
+        Map(application, "/pools/{pool}/workers/{slot:int}", (values, _) => changes.Remove((string)values["pool"]!, Slot(values)!.Value), HttpMethods.Delete);
         Map(application, "/pools/{pool}/workers/{slot:int}/breaker", (values, body) => changes.ForceBreaker((string)values["pool"]!, Slot(values), body.Trim()));
     }
 
     private static int? Slot(RouteValueDictionary values) =>
         values["slot"] is string slot ? int.Parse(slot, CultureInfo.InvariantCulture) : null;
 
-    private static void Map(WebApplication application, string pattern, Func<RouteValueDictionary, string, OperatorAnswer> change) =>
-        application.MapMethods(pattern, [HttpMethods.Put], (RequestDelegate)(async context =>
+    /// <summary>Answers who may not change anything, and says so.</summary>
+    public static async Task<bool> IsAllowed(HttpContext context)
+    {
+        if (AdminAccess.IsTrusted(context) || (IsLocalName(context.Request.Host.Host) && !context.Request.Headers.ContainsKey("Origin")))
         {
-            if (!AdminAccess.IsTrusted(context) && !IsLocalName(context.Request.Host.Host))
+            return true;
+        }
+
+        await Answer(context, StatusCodes.Status403Forbidden, $"'{context.Request.Host.Host}' is not an address of the admin API; write its IP address or localhost, and not from a web page");
+        return false;
+    }
+
+    private static void Map(WebApplication application, string pattern, Func<RouteValueDictionary, string, OperatorAnswer> change, string? method = null) =>
+        application.MapMethods(pattern, [method ?? HttpMethods.Put], (RequestDelegate)(async context =>
+        {
+            if (!await IsAllowed(context))
             {
-                await Answer(context, StatusCodes.Status403Forbidden, $"'{context.Request.Host.Host}' is not an address of the admin API; write its IP address or localhost");
                 return;
             }
 
@@ -50,7 +65,7 @@ internal static class OperatorRoutes
                 answer.Text);
         }));
 
-    private static async Task Answer(HttpContext context, int status, string text)
+    public static async Task Answer(HttpContext context, int status, string text)
     {
         context.Response.StatusCode = status;
         context.Response.ContentType = "text/plain; charset=utf-8";
@@ -79,6 +94,20 @@ internal static class OperatorRoutes
         {
             return new OperatorAnswer(OperatorResult.Wrong, "the body is not JSON; write the name of a strategy, or {\"name\": \"consistent-hash\", \"key\": \"header:X-User\"}");
         }
+    }
+
+    private static OperatorAnswer Scale(Operator changes, RouteValueDictionary values, string body) =>
+        body.Trim() == "configured" ? changes.Scale((string)values["pool"]!, null)
+        : int.TryParse(body.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out var instances) ? changes.Scale((string)values["pool"]!, instances)
+        : new OperatorAnswer(OperatorResult.Wrong, $"'{body.Trim()}' is not a number of workers; write a whole number, or 'configured'");
+
+    /// <summary>The body is an address, and perhaps a weight after it.</summary>
+    private static OperatorAnswer Add(Operator changes, RouteValueDictionary values, string body)
+    {
+        var words = body.Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        return words is [var address] ? changes.Add((string)values["pool"]!, address, 1)
+            : words is [var other, var weight] && int.TryParse(weight, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? changes.Add((string)values["pool"]!, other, number)
+            : new OperatorAnswer(OperatorResult.Wrong, "write an address like 127.0.0.1:9001, and perhaps a weight after it");
     }
 
     private static OperatorAnswer SetWeight(Operator changes, RouteValueDictionary values, string body) =>

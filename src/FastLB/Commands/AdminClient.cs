@@ -57,6 +57,39 @@ internal static class AdminClient
         : target.Token is null ? $"the admin API on {target.Endpoint} asks for its token; give it with --token, {AdminTarget.TokenVariable} or -c FILE"
         : $"the admin API on {target.Endpoint} does not know this token";
 
+    /// <summary>Asks the running FastLB for a change and tells what came of it. The exit code.</summary>
+    /// <param name="options">What says which FastLB.</param>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="path">With its query.</param>
+    /// <param name="command">What was called, for the hint when nobody answers.</param>
+    public static int Change(AdminTarget.Options options, ParseResult parsed, HttpMethod method, string path, string body, string command) =>
+        options.TryRead(parsed, out var target)
+            ? ChangeAsync(target, method, path, body, command, parsed.InvocationConfiguration).GetAwaiter().GetResult()
+            : ExitCode.Mistake;
+
+    private static async Task<int> ChangeAsync(AdminTarget target, HttpMethod method, string path, string body, string command, InvocationConfiguration output)
+    {
+        try
+        {
+            using var client = Open(target);
+            using var request = new HttpRequestMessage(method, new Uri($"http://localhost{path}")) { Content = new StringContent(body) };
+            using var answer = await client.SendAsync(request);
+            var text = Refusal(target, answer.StatusCode) ?? (await answer.Content.ReadAsStringAsync()).TrimEnd();
+            (answer.IsSuccessStatusCode ? output.Output : output.Error).WriteLine(text);
+            return answer.IsSuccessStatusCode ? ExitCode.Ok : ExitCode.Mistake;
+        }
+        catch (HttpRequestException failure)
+        {
+            output.Error.WriteLine(NobodyAnswers(target.Endpoint, failure, command));
+        }
+        catch (OperationCanceledException)
+        {
+            output.Error.WriteLine(NoAnswerInTime(target.Endpoint));
+        }
+
+        return ExitCode.Failure;
+    }
+
     public static string NobodyAnswers(Endpoint endpoint, HttpRequestException failure, string command) =>
         $"nobody answers on {endpoint}: {failure.InnerException?.Message ?? failure.Message}. Is FastLB running? With another admin address: fastlb {command} --admin ADDRESS";
 

@@ -20,6 +20,7 @@ internal static class CommandLine
           fastlb run -c fastlb.yaml                     what you grow into; 'fastlb check' finds every mistake in it
           fastlb status                                 what the running FastLB does right now
           fastlb explain                                which requests failed, and why
+          fastlb reload                                 read the file again, without dropping a request
 
         'fastlb COMMAND --help' tells more about each.
         """;
@@ -54,6 +55,8 @@ internal static class CommandLine
         root.Add(RunCommand.Create(serve));
         root.Add(CheckCommand.Create());
         root.Add(StatusCommand.Create());
+        root.Add(ReloadCommand.Create());
+        root.Add(WorkerCommand.Create());
         root.Add(StrategyCommand.Create());
         root.Add(ExplainCommand.Create());
 
@@ -68,6 +71,8 @@ internal static class CommandLine
             ["run"] = RunCommand.Examples,
             ["check"] = CheckCommand.Examples,
             ["status"] = StatusCommand.Examples,
+            ["reload"] = ReloadCommand.Examples,
+            ["worker"] = WorkerCommand.Examples,
             ["strategy"] = StrategyCommand.Examples,
             ["explain"] = ExplainCommand.Examples,
         };

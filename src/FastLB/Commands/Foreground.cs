@@ -23,7 +23,7 @@ internal static class Foreground
         using var signals = new Signals(log, TimeProvider.System);
         try
         {
-            RunAsync(settings, logs, factory, signals, log, started).GetAwaiter().GetResult();
+            RunAsync(settings, plan, logs, factory, signals, log, started).GetAwaiter().GetResult();
             log.LogInformation("stopped");
             return ExitCode.Ok;
         }
@@ -36,6 +36,7 @@ internal static class Foreground
 
     private static async Task RunAsync(
         Settings settings,
+        Plan plan,
         LogProvider logs,
         ILoggerFactory factory,
         Signals signals,
@@ -46,7 +47,9 @@ internal static class Foreground
         await using var server = Server.Start(settings, factory);
         signals.RestartWanted = server.RestartRolling;
         signals.ReopenWanted = server.ReopenAccessLog;
-        await using var admin = await StartAdminAsync(adminSocket, settings, server, logs);
+        using var reloader = new Reloader(server, plan.File, settings.IsWatched, factory.CreateLogger("configuration"));
+        signals.ReloadWanted = () => _ = reloader.ReloadFileAsync(forgetsChanges: false);
+        await using var admin = await StartAdminAsync(adminSocket, settings, server, reloader, logs);
         if (settings.AdminBind is { } endpoint)
         {
             log.LogInformation("the admin API is served on {Endpoint}", endpoint);
@@ -57,6 +60,6 @@ internal static class Foreground
         await server.DrainAsync(signals.StopAtOnce);
     }
 
-    private static async Task<AdminApi?> StartAdminAsync(Socket? socket, Settings settings, Server server, LogProvider logs) =>
-        socket is null ? null : await AdminApi.StartAsync(socket, server.GetStatus, server.Operator, server.Stories, settings.Admin?.Token, logs);
+    private static async Task<AdminApi?> StartAdminAsync(Socket? socket, Settings settings, Server server, Reloader reloader, LogProvider logs) =>
+        socket is null ? null : await AdminApi.StartAsync(socket, server.GetStatus, server.Operator, server.Stories, reloader, settings.Admin?.Token, logs);
 }

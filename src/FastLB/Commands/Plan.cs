@@ -14,6 +14,9 @@ internal sealed record Plan(
 {
     public static Plan Refused(params string[] errors) => new(null, errors, [], LogFormat.Text);
 
+    /// <summary>The file that the settings come from; null when there is none.</summary>
+    public string? File { get; init; }
+
     public static Plan Of(ConfigurationResult file, LogFormat logFormat) => new(
         file.Settings,
         [.. file.Errors.Select(e => e.ToString())],

@@ -5,7 +5,7 @@ namespace FastLB.Commands;
 /// <summary>
 /// What the process is told by signals while it serves. SIGTERM and SIGINT ask to stop, one that comes
 /// at least half a second later to stop at once; SIGUSR2 asks
-/// for a rolling restart, SIGUSR1 to open the access log anew. Handlers run on a thread of the runtime, one at a time per signal.
+/// for a rolling restart, SIGHUP for another look at the configuration, SIGUSR1 to open the access log anew. Handlers run on a thread of the runtime, one at a time per signal.
 /// </summary>
 internal sealed class Signals : IDisposable
 {
@@ -21,6 +21,7 @@ internal sealed class Signals : IDisposable
     private readonly ILogger _log;
     private volatile Action? _restartWanted;
     private volatile Action? _reopenWanted;
+    private volatile Action? _reloadWanted;
     private readonly StopWish _stopWish;
 
     public Signals(ILogger log, TimeProvider time)
@@ -42,6 +43,9 @@ internal sealed class Signals : IDisposable
 
     /// <summary>Cancelled at the second that counts.</summary>
     public CancellationToken StopAtOnce => _stopAtOnce.Token;
+
+    /// <summary>Called on SIGHUP, once the server runs.</summary>
+    public Action? ReloadWanted { get => _reloadWanted; set => _reloadWanted = value; }
 
     /// <summary>Called on SIGUSR2, once the server runs.</summary>
     public Action? RestartWanted { get => _restartWanted; set => _restartWanted = value; }
@@ -80,7 +84,11 @@ internal sealed class Signals : IDisposable
     private void OnHangUp(PosixSignalContext context)
     {
         context.Cancel = true;
-        _log.LogWarning("SIGHUP: this version cannot reload its configuration; nothing changed. Check the file with 'fastlb check' and restart FastLB");
+        if (ReloadWanted is { } reload && !_stopWanted.Task.IsCompleted)
+        {
+            _log.LogInformation("SIGHUP: the configuration is read again");
+            reload();
+        }
     }
 
     private void OnRestart(PosixSignalContext context)

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json;
 using FastLB.Admin;
 using FastLB.Configuration;
@@ -36,41 +35,18 @@ internal static class StrategyCommand
         command.Add(name);
         command.Add(key);
         command.Add(bound);
-        var options = new AdminTarget.Options(command);
-        command.SetAction(parsed => options.TryRead(parsed, out var target)
-            ? UseAsync(
-                target,
-                parsed.GetRequiredValue(pool),
-                new StrategyWish(parsed.GetRequiredValue(name), parsed.GetValue(key), Json(parsed.GetValue(bound))),
-                parsed.InvocationConfiguration).GetAwaiter().GetResult()
-            : ExitCode.Mistake);
+        var admin = new AdminTarget.Options(command);
+        command.SetAction(parsed => AdminClient.Change(
+            admin,
+            parsed,
+            HttpMethod.Put,
+            $"/pools/{Uri.EscapeDataString(parsed.GetRequiredValue(pool))}/strategy",
+            JsonSerializer.Serialize(
+                new StrategyWish(parsed.GetRequiredValue(name), parsed.GetValue(key), Json(parsed.GetValue(bound))), StatusJson.Default.StrategyWish),
+            "strategy"));
         return command;
     }
 
     private static JsonElement? Json(string? text) =>
         text is null ? null : JsonElement.Parse($"\"{JsonEncodedText.Encode(text)}\"");
-
-    private static async Task<int> UseAsync(AdminTarget target, string pool, StrategyWish wish, InvocationConfiguration output)
-    {
-        try
-        {
-            using var client = AdminClient.Open(target);
-            using var content = new StringContent(JsonSerializer.Serialize(wish, StatusJson.Default.StrategyWish));
-            using var answer = await client.PutAsync(
-                new Uri(string.Create(CultureInfo.InvariantCulture, $"http://localhost/pools/{Uri.EscapeDataString(pool)}/strategy")), content);
-            var text = AdminClient.Refusal(target, answer.StatusCode) ?? (await answer.Content.ReadAsStringAsync()).TrimEnd();
-            (answer.IsSuccessStatusCode ? output.Output : output.Error).WriteLine(text);
-            return answer.IsSuccessStatusCode ? ExitCode.Ok : ExitCode.Mistake;
-        }
-        catch (HttpRequestException failure)
-        {
-            output.Error.WriteLine(AdminClient.NobodyAnswers(target.Endpoint, failure, "strategy"));
-        }
-        catch (OperationCanceledException)
-        {
-            output.Error.WriteLine(AdminClient.NoAnswerInTime(target.Endpoint));
-        }
-
-        return ExitCode.Failure;
-    }
 }

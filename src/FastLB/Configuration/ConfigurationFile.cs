@@ -75,7 +75,7 @@ internal static class ConfigurationFile
     }
 
     /// <summary>One byte more than allowed at most, so a file that grows or never ends (a device) is bounded as well.</summary>
-    private static byte[] ReadBounded(string path)
+    internal static byte[] ReadBounded(string path)
     {
         using var file = File.OpenRead(path);
         var bytes = new byte[MaxBytes + 1];

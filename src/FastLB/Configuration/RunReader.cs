@@ -29,7 +29,7 @@ internal sealed class RunReader(Mistakes mistakes, string baseDirectory)
             Command = command,
             Instances = run.Number("instances", 1, MaxInstances, "max", InstancesForMax) ?? InstancesForMax,
             Directory = ReadDirectory(run),
-            Environment = ReadEnvironment(run),
+            Environment = [.. ReadEnvironment(run)],
             Transport = run.Choice("transport", ("tcp", WorkerTransport.Tcp), ("unix", WorkerTransport.Unix)) ?? WorkerTransport.Tcp,
             ReadyTimeoutMs = run.DurationMs("readyTimeout") ?? 10_000,
             KillTimeoutMs = run.DurationMs("killTimeout") ?? 5_000,

@@ -17,7 +17,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
     public const int MaxListeners = 256;
     public const int MaxPools = 256;
 
-    private static readonly string[] Keys = ["engine", "loops", "spin", "admin", "timeouts", "limits", "accessLog", "geo", "zones", "listeners", "pools"];
+    private static readonly string[] Keys = ["engine", "loops", "spin", "watch", "admin", "timeouts", "limits", "accessLog", "geo", "zones", "listeners", "pools"];
 
     /// <summary>The settings; only to be used when no mistake was noted. Null when there is nothing to read at all.</summary>
     public Settings? Read(YamlNode root)
@@ -45,6 +45,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
             Admin = admin,
             AccessLog = log,
             DrainMs = timeouts.DrainMs,
+            IsWatched = top.Flag("watch") ?? false,
             Listeners = [.. listeners.Select(l => l.Settings).OfType<ListenerSettings>()],
             Pools = [.. pools.Select(p => p.Settings)],
             Runs = [.. pools.Select(p => p.Run).OfType<RunSettings>()],

@@ -14,25 +14,37 @@ internal sealed partial class Watch : IDisposable
     private const int IdleTickMs = 1_000;
 
     private readonly ILogger _log;
-    private readonly PoolWatch[] _pools;
+    private readonly Lock _changing = new();
+    private PoolWatch[] _pools;
     private readonly Thread _thread;
     private readonly ManualResetEventSlim _stop = new();
 
     public Watch(IReadOnlyList<Pool> pools, ILogger log)
     {
         _log = log;
-        _pools = [.. pools.Select((pool, i) => new PoolWatch(
-            pool,
-            (worker, stopping) => AskAsync(worker, pool.Settings.Health!, stopping),
-            (worker, text) => Tell(pool, worker, text),
-            (ulong)(i + 1)))];
+        _pools = [.. pools.Select(Begin)];
         _thread = new Thread(Run) { Name = "fastlb-watch", IsBackground = true };
         _thread.Start();
     }
 
     public PoolEvents Events { get; } = new();
 
-    public PoolWatch Of(Pool pool) => Array.Find(_pools, w => ReferenceEquals(w.Pool, pool))!;
+    /// <summary>The watch of a pool; null when it is not watched, or no more. Any thread.</summary>
+    public PoolWatch? Of(Pool pool) => Array.Find(Volatile.Read(ref _pools), w => ReferenceEquals(w.Pool, pool));
+
+    /// <summary>Watches these pools from now on; of those that stay nothing is forgotten. Any thread.</summary>
+    public void Use(IReadOnlyList<Pool> pools)
+    {
+        lock (_changing)
+        {
+            var before = _pools;
+            Volatile.Write(ref _pools, [.. pools.Select(pool => Of(pool) ?? Begin(pool))]);
+            foreach (var gone in before.Except(_pools))
+            {
+                gone.Dispose();
+            }
+        }
+    }
 
     public void Dispose()
     {
@@ -46,18 +58,26 @@ internal sealed partial class Watch : IDisposable
         _stop.Dispose();
     }
 
+    private PoolWatch Begin(Pool pool) => new(
+        pool,
+        (worker, stopping) => AskAsync(worker, pool.Settings.Health!, stopping),
+        (worker, text) => Tell(pool, worker, text),
+        (ulong)Random.Shared.NextInt64());
+
     private void Run()
     {
-        var tickMs = _pools.Any(p => p.IsBusy) ? BusyTickMs : IdleTickMs;
         do
         {
             var nowMs = Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1000);
-            foreach (var pool in _pools)
+            lock (_changing)
             {
-                pool.Tick(nowMs);
+                foreach (var pool in _pools)
+                {
+                    pool.Tick(nowMs);
+                }
             }
         }
-        while (!_stop.Wait(tickMs));
+        while (!_stop.Wait(_pools.Any(p => p.IsBusy) ? BusyTickMs : IdleTickMs));
     }
 
     private static async Task<ProbeResult> AskAsync(Worker worker, HealthCheckSettings settings, CancellationToken stopping)

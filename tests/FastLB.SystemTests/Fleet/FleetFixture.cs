@@ -27,7 +27,7 @@ internal sealed class FleetFixture : IDisposable
         PoolName = "app",
         Command = TestRoles.Command,
         Instances = instances,
-        Environment = new Dictionary<string, string> { [TestRoles.Variable] = "worker", ["DOTNET_TieredPGO"] = "0" },
+        Environment = [new(TestRoles.Variable, "worker"), new("DOTNET_TieredPGO", "0")],
         ReadyTimeoutMs = 25_000,
         KillTimeoutMs = 10_000,
     };

@@ -16,7 +16,7 @@ public sealed class StrategiesTests
     {
         Assert.Contains("first-free", Strategies.Names);
         var pool = new Pool(new PoolSettings { Name = "app" });
-        pool.Use(new StrategyPlan("first-free"));
+        pool.Change(overlay => overlay with { Strategy = new StrategyPlan("first-free") });
         var strategy = pool.Snapshot.Strategy.Create();
         var workers = OneLoop.Workers(1, 1, 1);
         new OneLoop().Hold(strategy, workers, 3);

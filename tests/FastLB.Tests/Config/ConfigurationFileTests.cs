@@ -59,7 +59,7 @@ public sealed class ConfigurationFileTests : IDisposable
         Assert.Equal(["node", "server.js", "--name", ""], run.Command);
         Assert.Equal(3, run.Instances);
         Assert.Equal("/", run.Directory);
-        Assert.Equal(new Dictionary<string, string> { ["NODE_ENV"] = "production", ["WORKERS"] = "4", ["EMPTY"] = "" }, run.Environment);
+        Assert.Equal(new Dictionary<string, string> { ["NODE_ENV"] = "production", ["WORKERS"] = "4", ["EMPTY"] = "" }, run.Environment.ToDictionary());
         Assert.Equal(WorkerTransport.Unix, run.Transport);
         Assert.Equal((20_000, 1_000, 15_000), (run.ReadyTimeoutMs, run.KillTimeoutMs, run.DrainMs));
     }
@@ -215,7 +215,7 @@ public sealed class ConfigurationFileTests : IDisposable
     public void A_file_of_another_kind_is_told_what_it_needs()
     {
         Assert.Equal(
-            ["fastlb.yaml:1:1: the configuration: expected keys (engine, loops, spin, admin, timeouts, limits, accessLog, geo, zones, listeners, pools), found 'hello'"],
+            ["fastlb.yaml:1:1: the configuration: expected keys (engine, loops, spin, watch, admin, timeouts, limits, accessLog, geo, zones, listeners, pools), found 'hello'"],
             ConfigurationSample.Read("hello").Errors.Select(e => e.ToString()));
         Assert.Equal(
             [

@@ -145,7 +145,7 @@ public class WorkerEnvironmentTests
 {
     private static readonly RunSettings Run = SupervisorScenario.Settings(1) with
     {
-        Environment = new Dictionary<string, string> { ["NODE_ENV"] = "production", ["PORT"] = "1", ["HOME"] = "/pool" },
+        Environment = [new("NODE_ENV", "production"), new("PORT", "1"), new("HOME", "/pool")],
     };
 
     [Fact]

@@ -57,8 +57,7 @@ public sealed class ShareTests
     {
         var pool = new Pool(new PoolSettings { Name = "app" });
         pool.Publish(new WorkerSet([Make(0), Make(1)], []));
-        Assert.True(pool.TrySetWeight(1, 7));
-        Assert.False(pool.TrySetWeight(2, 7));
+        pool.Change(overlay => overlay with { Weights = overlay.Weights.SetItem(1, 7) });
 
         pool.Publish(new WorkerSet([Make(0), Make(1)], []));
 

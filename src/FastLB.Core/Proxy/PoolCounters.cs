@@ -1,0 +1,19 @@
+using FastLB.Core.Metrics;
+
+namespace FastLB.Core.Proxy;
+
+/// <summary>What one loop counts of a pool. Only the loop writes, any thread may read. It outlives changes of the pool's settings.</summary>
+public sealed class PoolCounters : OwnCacheLines
+{
+    private readonly long[] _outcomes = new long[Outcomes.Count];
+
+    /// <summary>Requests and TCP connections that were routed here.</summary>
+    public long Requests;
+
+    /// <summary>Requests that somebody else answered for this pool.</summary>
+    public long Fallbacks;
+
+    public long Of(Outcome outcome) => Volatile.Read(ref _outcomes[(int)outcome]);
+
+    internal void Count(Outcome outcome) => _outcomes[(int)outcome]++;
+}

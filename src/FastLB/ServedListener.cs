@@ -1,0 +1,135 @@
+using FastLB.Core.Loop;
+using FastLB.Core.Proxy;
+using FastLB.Core.Resilience;
+using FastLB.Core.Routing;
+using FastLB.Linux;
+
+namespace FastLB;
+
+/// <summary>
+/// A listener as the server holds it: its sockets, and each loop's part of it. Made and changed by one thread at a time; what concerns a loop is done on
+/// that loop, by the methods that say so.
+/// </summary>
+internal sealed class ServedListener
+{
+    /// <summary>Clients that are counted at once where their connections are limited; nine bytes each.</summary>
+    private const int ClientSlots = 1 << 17;
+
+    private readonly Listener?[] _parts;
+    private ConcurrencyPerClient? _perClient;
+    private RouteTable _routes;
+
+    private ServedListener(ListenerSettings settings, ListenSockets sockets, int loops)
+    {
+        Sockets = sockets;
+        Settings = settings;
+        _parts = new Listener?[loops];
+        _routes = new RouteTable(settings.Routes);
+        LimitClients();
+    }
+
+    public ListenerSettings Settings { get; private set; }
+
+    public ListenSockets Sockets { get; }
+
+    /// <summary>Binds the sockets; nobody accepts from them yet. 0, or -errno with nothing left open.</summary>
+    /// <param name="besideOwn">Whether FastLB itself listens there already, so that an address in use says nothing.</param>
+    public static int Open(ListenerSettings settings, int loops, bool besideOwn, out ServedListener? listener)
+    {
+        listener = null;
+        var result = ListenSockets.Open(settings.Bind, loops, clientSpeaksFirst: settings.Protocol == ListenerProtocol.Http, out var sockets, besideOwn);
+        if (result >= 0)
+        {
+            listener = new ServedListener(settings, sockets!, loops);
+        }
+
+        return result;
+    }
+
+    /// <summary>Closes sockets that no loop has taken over.</summary>
+    public void Abandon()
+    {
+        foreach (var descriptor in Sockets.Descriptors)
+        {
+            ListenSockets.Abandon(descriptor);
+        }
+    }
+
+    /// <summary>Other settings for the same sockets; each loop goes by them after <see cref="Refresh"/>.</summary>
+    public void Use(ListenerSettings settings)
+    {
+        Settings = settings;
+        _routes = new RouteTable(settings.Routes);
+        LimitClients();
+    }
+
+    /// <summary>Begins to accept. On the loop's thread, or before it runs.</summary>
+    public void ListenOn(int loop, EventLoop eventLoop, ProxyLoop proxy)
+    {
+        var bound = Settings with { Bind = Sockets.Endpoint };
+        Listener part = Settings.Protocol == ListenerProtocol.Tcp
+            ? new TcpListener(proxy, bound, _perClient)
+            : new HttpListener(proxy, bound, _routes, _perClient);
+        _parts[loop] = part;
+        eventLoop.Listen(part, Sockets.Descriptors[loop]);
+    }
+
+    /// <summary>Takes over the settings and pools of now. On the loop's thread.</summary>
+    public void Refresh(int loop)
+    {
+        var bound = Settings with { Bind = Sockets.Endpoint };
+        switch (_parts[loop])
+        {
+            case HttpListener http:
+                http.Use(bound, _routes, _perClient);
+                break;
+            case TcpListener tcp:
+                tcp.Use(bound, _perClient);
+                break;
+        }
+    }
+
+    /// <summary>Accepts what waits, and nothing more. On the loop's thread.</summary>
+    public void StopOn(int loop, EventLoop eventLoop)
+    {
+        if (_parts[loop] is { IsListening: true } part)
+        {
+            eventLoop.StopListening(part);
+        }
+    }
+
+    /// <summary>Those who came by it are to go: answers say so, idle connections close within the window. On the loop's thread.</summary>
+    public void DrainOn(int loop, ProxyLoop proxy, int windowMs)
+    {
+        if (_parts[loop] is HttpListener http)
+        {
+            proxy.BeginDrain(http, windowMs);
+        }
+    }
+
+    /// <summary>Ends what still runs of those who came by it. On the loop's thread.</summary>
+    public void CutOffOn(int loop, ProxyLoop proxy) => proxy.CutOff(_parts[loop]!);
+
+    /// <summary>The path of a unix socket stays in the file system until somebody removes it.</summary>
+    public void RemovePath()
+    {
+        if (Sockets.Endpoint.IsUnix)
+        {
+            File.Delete(Sockets.Endpoint.UnixPath);
+        }
+    }
+
+    /// <summary>Once clients are counted they stay so, or the count would be wrong when they leave; without a limit they may be any number.</summary>
+    private void LimitClients()
+    {
+        if (Settings.MaxConnectionsPerClient > 0)
+        {
+            _perClient ??= new ConcurrencyPerClient(Settings.MaxConnectionsPerClient, ClientSlots);
+            _perClient.Limit = Settings.MaxConnectionsPerClient;
+        }
+        else if (_perClient is not null)
+        {
+            _perClient.Limit = ConcurrencyPerClient.MaxLimit;
+        }
+    }
+}

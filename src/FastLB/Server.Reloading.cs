@@ -1,0 +1,237 @@
+using FastLB.Core.Balancing;
+using FastLB.Core.Loop;
+using FastLB.Linux;
+
+namespace FastLB;
+
+/// <summary>What came of a reload, for the one who asked for it.</summary>
+/// <param name="IsDone">False: nothing has changed.</param>
+/// <param name="Text">What has changed, or why not.</param>
+public sealed record ReloadResult(bool IsDone, string Text);
+
+/// <summary>
+/// How a running FastLB gets another configuration, without a request noticing:
+/// <list type="number">
+/// <item>the new configuration has been read and is right as a whole; the difference to the present one is made out (<see cref="ReloadPlan"/>);</item>
+/// <item>listeners that come are bound, so that an address in use is told before anything has changed;</item>
+/// <item>pools that come are made, those that can go on where they stand are told their new settings, others get a successor that takes over their workers;</item>
+/// <item>every loop, in one turn, takes over the pools, then the routes that lead to them, then accepts for the new listeners;</item>
+/// <item>the fleet starts processes for what has come, changes what runs, and lets go what is no longer wanted;</item>
+/// <item>listeners that go accept what waits in their queues, and nothing more; those who came by them have the drain time to finish, and so has what runs at
+/// pools that go.</item>
+/// </list>
+/// A request in flight keeps the route and the pool that it has. One reload at a time; the last step goes on while others follow.
+/// </summary>
+public sealed partial class Server
+{
+    private readonly SemaphoreSlim _reloading = new(1, 1);
+    private readonly CancellationTokenSource _ended = new();
+    private readonly Dictionary<string, int> _wantedInstances = [];
+
+    /// <summary>Serves these settings from now on. Never throws for what the settings say; nothing changes unless the answer says so.</summary>
+    /// <param name="next">Checked and complete.</param>
+    /// <param name="forgetsChanges">Whether what the operator has changed since the start is undone.</param>
+    public async Task<ReloadResult> ReloadAsync(Settings next, bool forgetsChanges)
+    {
+        if (_draining)
+        {
+            return new ReloadResult(false, "FastLB is stopping");
+        }
+
+        await _reloading.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            return _draining ? new ReloadResult(false, "FastLB is stopping") : Reload(next, forgetsChanges);
+        }
+        finally
+        {
+            _reloading.Release();
+        }
+    }
+
+    private ReloadResult Reload(Settings next, bool forgetsChanges)
+    {
+        // 1. The difference.
+        var before = _running;
+        var plan = ReloadPlan.Between(before.Settings, next);
+
+        // 2. Listeners that come.
+        ServedListener[] added;
+        try
+        {
+            added = BindAll(plan.Added, _threads.Length, before.Listeners);
+        }
+        catch (ServerStartException failure)
+        {
+            LogNotReloaded(failure.Message);
+            return new ReloadResult(false, failure.Message);
+        }
+
+        // 3. Pools. What cannot change while FastLB runs stays as it is, and is told again at the next reload.
+        if (forgetsChanges)
+        {
+            lock (_wantedInstances)
+            {
+                _wantedInstances.Clear();
+            }
+        }
+
+        Pool[] pools = [.. plan.Pools.Where(p => p.Kind != PoolChangeKind.Removed).Select(change => TakeOver(change, before, forgetsChanges))];
+        var kept = before.Listeners.Where(l => plan.Kept.Any(k => k.Bind.Equals(l.Settings.Bind) && k.Protocol == l.Settings.Protocol)).ToArray();
+        var removed = before.Listeners.Except(kept).ToArray();
+        foreach (var listener in kept)
+        {
+            listener.Use(plan.Kept.First(k => k.Bind.Equals(listener.Settings.Bind)));
+        }
+
+        var settings = next with { Engine = before.Settings.Engine, Loops = before.Settings.Loops, Spin = before.Settings.Spin, Admin = before.Settings.Admin, AccessLog = before.Settings.AccessLog, IsWatched = before.Settings.IsWatched };
+        _running = new Running(settings, pools, [.. kept, .. added]);
+        _watch.Use(pools);
+
+        // 4. The loops.
+        OnEachLoop(i =>
+        {
+            _proxies[i].UsePools(pools);
+            foreach (var listener in kept)
+            {
+                listener.Refresh(i);
+            }
+
+            foreach (var listener in added)
+            {
+                listener.ListenOn(i, _threads[i].Loop, _proxies[i]);
+            }
+        });
+
+        // 5. The fleet.
+        var note = TellFleet();
+
+        // 6. What goes.
+        Pool[] gone = [.. before.Pools.Where(p => pools.All(now => now.Name != p.Name))];
+        if (removed.Length > 0 || gone.Length > 0)
+        {
+            _ = LetGoAsync(removed, gone, settings);
+        }
+
+        var text = plan.Describe() + note
+            + (plan.AtNextStart.Count > 0 ? $"; {string.Join(", ", plan.AtNextStart)}: takes effect at the next start" : "");
+        LogReloaded(text);
+        return new ReloadResult(true, text);
+    }
+
+    /// <summary>Lets the fleet run another number of a pool's workers than is configured, or, with null, as many as are. False when it runs none.</summary>
+    public bool TryScale(string poolName, int? instances)
+    {
+        if (_running.Settings.Runs.All(r => r.PoolName != poolName))
+        {
+            return false;
+        }
+
+        lock (_wantedInstances)
+        {
+            if (instances is { } wanted)
+            {
+                _wantedInstances[poolName] = wanted;
+            }
+            else
+            {
+                _wantedInstances.Remove(poolName);
+            }
+        }
+
+        TellFleet();
+        return true;
+    }
+
+    private Pool TakeOver(PoolChange change, Running before, bool forgetsChanges)
+    {
+        var present = Array.Find(before.Pools, p => p.Name == change.Name);
+        if (present is not null && forgetsChanges && !present.Overlay.IsNone)
+        {
+            present.Change(_ => PoolOverlay.None);
+        }
+
+        if (change.Kind == PoolChangeKind.Applied)
+        {
+            present!.Apply(change.Settings!);
+        }
+
+        if (change.Kind is PoolChangeKind.Same or PoolChangeKind.Applied)
+        {
+            return present!;
+        }
+
+        var pool = MakePool(change.Settings!, _threads.Length, present);
+        pool.Published = TellLoops;
+        return pool;
+    }
+
+    private string TellFleet()
+    {
+        try
+        {
+            StartFleet(() => _fleet.Use(RunsOf(_running)));
+            return "";
+        }
+        catch (ServerStartException failure)
+        {
+            LogNotReloaded(failure.Message);
+            return $"; but the fleet could not start: {failure.Message}";
+        }
+    }
+
+    private async Task LetGoAsync(ServedListener[] listeners, Pool[] pools, Settings settings)
+    {
+        try
+        {
+            await DeferredClients.ComeThrough([.. listeners.Select(l => l.Sockets)], CancellationToken.None).ConfigureAwait(false);
+            OnEachLoop(i =>
+            {
+                foreach (var listener in listeners)
+                {
+                    listener.StopOn(i, _threads[i].Loop);
+                    listener.DrainOn(i, _proxies[i], IdleWindowMs(settings));
+                }
+            });
+            LoopBarrier.Pass([.. _threads.Select(t => t.Loop)], () => Array.ForEach(listeners, RemovePathUnlessUsed));
+            await Task.Delay(settings.DrainMs, _ended.Token).ConfigureAwait(false);
+            OnEachLoop(i =>
+            {
+                foreach (var listener in listeners)
+                {
+                    listener.CutOffOn(i, _proxies[i]);
+                }
+
+                foreach (var pool in pools)
+                {
+                    _proxies[i].CutOff(pool);
+                }
+            });
+        }
+        catch (OperationCanceledException)
+        {
+            // FastLB stops, and ends everything itself.
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            LogLetGoFailed(failure.Message);
+        }
+    }
+
+    private void RemovePathUnlessUsed(ServedListener gone)
+    {
+        if (_running.Listeners.All(l => !l.Sockets.Endpoint.Equals(gone.Sockets.Endpoint)))
+        {
+            gone.RemovePath();
+        }
+    }
+
+    [LoggerMessage(LogLevel.Information, "reloaded: {changes}")]
+    private partial void LogReloaded(string changes);
+
+    [LoggerMessage(LogLevel.Error, "not reloaded, and nothing has changed: {problem}")]
+    private partial void LogNotReloaded(string problem);
+
+    [LoggerMessage(LogLevel.Warning, "a listener that was removed left something behind: {problem}")]
+    private partial void LogLetGoFailed(string problem);
+}
