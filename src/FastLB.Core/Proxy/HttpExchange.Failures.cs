@@ -39,13 +39,8 @@ internal sealed partial class HttpExchange
     {
         switch (_phase)
         {
-            case Phase.Tunnel when _relay!.HasMoved():
-                AfterRelay();
-                break;
             case Phase.Tunnel:
-                // Nobody has said that this was all, so nobody may take it for that.
-                SetOutcome(Outcome.Completed);
-                CloseBoth(reset: true);
+                OnTunnelTimer();
                 break;
             case Phase.Queued:
                 _pool!.Queue.Remove(_client!);

@@ -105,6 +105,8 @@ internal sealed partial class HttpExchange
             {
                 return false;
             }
+
+            _wantsWebSocket |= line.Id == HeaderId.Upgrade && System.Text.Ascii.EqualsIgnoreCase(value, "websocket"u8);
         }
 
         return true;

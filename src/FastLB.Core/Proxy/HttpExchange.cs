@@ -256,6 +256,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         if (_relay is { } relay)
         {
             _relay = null;
+            _pool!.Counters.Tunnels.Open--;
             _proxy.Recycle(relay);
         }
 
@@ -263,6 +264,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         _phase = Phase.Beginning;
         _expectsContinue = false;
         _wantsUpgrade = false;
+        ForgetTunnel();
         _clientClosesToo = false;
         _pool = null;
         _requestBody = default;

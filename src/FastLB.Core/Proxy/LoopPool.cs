@@ -235,7 +235,9 @@ public sealed class LoopPool : OwnCacheLines
         }
 
         _rampEndsMs = RampEndOf(current.Ready.Length);
+        var drainingBefore = _seen.Workers.Draining;
         _seen = snapshot;
+        TellDraining(current, drainingBefore);
         foreach (var upstream in before)
         {
             if (Array.IndexOf(_upstreams, upstream) < 0)
@@ -268,6 +270,21 @@ public sealed class LoopPool : OwnCacheLines
         }
 
         successor.ServeLater();
+    }
+
+    /// <summary>
+    /// WebSockets at workers that have begun to drain are told to come back. Not where a cookie of theirs would bring them to the same worker again: it has no
+    /// successor in its slot then, and keeps its sessions.
+    /// </summary>
+    private void TellDraining(WorkerSet current, Worker[] drainingBefore)
+    {
+        foreach (var worker in current.Draining)
+        {
+            if (Array.IndexOf(drainingBefore, worker) < 0 && Counters.Tunnels.Open > 0 && (Sticky is null || Array.Exists(current.Ready, w => w.Slot == worker.Slot)))
+            {
+                _proxy.OnWorkerDrains(worker, HttpExchange.GoodbyeWindowMs(Timeouts));
+            }
+        }
     }
 
     /// <summary>When the last worker has grown into its share; never, when all of them are new together and so have equal shares.</summary>

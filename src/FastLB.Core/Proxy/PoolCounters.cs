@@ -7,6 +7,9 @@ public sealed class PoolCounters : OwnCacheLines
 {
     private readonly long[] _outcomes = new long[Outcomes.Count];
 
+    /// <summary>Of upgraded connections.</summary>
+    public TunnelCounters Tunnels { get; } = new();
+
     /// <summary>Requests and TCP connections that were routed here.</summary>
     public long Requests;
 

@@ -76,6 +76,15 @@ public sealed class ProxyLoop : OwnCacheLines
         NoteIfDrained();
     }
 
+    /// <summary>A worker is about to stop: the WebSockets that go to it are told, spread over the window.</summary>
+    internal void OnWorkerDrains(Worker worker, int windowMs)
+    {
+        for (var connection = _open; connection is not null; connection = connection.NextOpen)
+        {
+            connection.OnWorkerDrains(worker, windowMs);
+        }
+    }
+
     /// <summary>Ends what still runs.</summary>
     public void CutOff() => ForEachOpen(connection => connection.CutOff());
 

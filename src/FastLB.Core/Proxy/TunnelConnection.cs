@@ -26,6 +26,7 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
     private bool _retried;
     private bool _outcomePending;
     private long _quietSinceMs;
+    private long _lifeEndMs;
     private RequestRecord? _record;
 
     internal TunnelConnection(ProxyLoop proxy)
@@ -154,6 +155,9 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
             record.Facts.ConnectNs = Loop.NowNs - record.Facts.BeganNs - record.Facts.QueueNs;
         }
 
+        var lifetimeMs = _listener!.Settings.Timeouts.TunnelLifetimeMs;
+        _lifeEndMs = lifetimeMs > 0 ? Loop.NowMs + lifetimeMs : long.MaxValue;
+
         // 4. Bytes both ways.
         _relay = Proxy.RentRelay();
         _relay.Start(this, _upstream!, default, default, clientEnded: false, Pool.Pool.Settings.Acceleration);
@@ -240,7 +244,7 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
     /// <summary>For the moment at which the silence has become too long, or at which bytes that pass by unseen are counted.</summary>
     private void ArmTimer()
     {
-        var endMs = _quietSinceMs + SilenceMs;
+        var endMs = Math.Min(_lifeEndMs, _quietSinceMs + SilenceMs);
         Loop.Timers.Arm(this, _relay!.IsJoined ? Math.Min(endMs, Loop.NowMs + CountMs) : endMs);
     }
 
@@ -250,6 +254,12 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
         {
             Pool.Queue.Remove(this);
             End(Outcome.NoWorker, reset: true);
+            return;
+        }
+
+        if (_relay is not null && Loop.NowMs >= _lifeEndMs)
+        {
+            End(Outcome.Completed, reset: true);
             return;
         }
 

@@ -86,7 +86,19 @@ public sealed record PoolStatus(
     public bool Panicking { get; init; }
 
     public CapacityStatus? Capacity { get; init; }
+
+    /// <summary>Connections that were upgraded, WebSockets above all.</summary>
+    public UpgradeStatus Upgrades { get; init; } = new(0, 0, 0, 0, 0, 0, 0, 0);
 }
+
+/// <param name="Open">Upgraded connections that are open.</param>
+/// <param name="Opened">Since the start.</param>
+/// <param name="WebSockets">Of those, the WebSockets.</param>
+/// <param name="ToldToClose">WebSockets that were told to close, because FastLB or their worker stopped or their lifetime was over.</param>
+/// <param name="MessagesFromClients">Whole messages of WebSockets, control frames excepted.</param>
+/// <param name="MessagesToClients">Likewise.</param>
+public sealed record UpgradeStatus(
+    long Open, long Opened, long WebSockets, long ToldToClose, long BytesFromClients, long BytesToClients, long MessagesFromClients, long MessagesToClients);
 
 /// <summary>What the pool could do, as far as its answer times tell (<see cref="Core.Resilience.PoolCapacity"/> has the model); a hint, not a promise.</summary>
 /// <param name="RequestsPerSecond">Served at present.</param>

@@ -89,9 +89,9 @@ public class ConfigurationMistakesTests
     [InlineData("    timeouts: { head: 2s }", "    timeouts: { drain: 2s }",
         "fastlb.yaml:16:17: 'drain' has no meaning in timeouts of listener 127.0.0.1:8000; it belongs at the top of the file")]
     [InlineData("    timeouts: { head: 2s }", "    timeouts: 2s",
-        "fastlb.yaml:16:15: timeouts of listener 127.0.0.1:8000: expected keys (head, body, keepAlive, connect, response, tunnel, queue, drain), found '2s'")]
+        "fastlb.yaml:16:15: timeouts of listener 127.0.0.1:8000: expected keys (head, body, keepAlive, connect, response, tunnel, tunnelLifetime, queue, drain), found '2s'")]
     [InlineData("    timeouts: { head: 2s }", "    timeouts:",
-        "fastlb.yaml:16:14: timeouts of listener 127.0.0.1:8000: expected keys (head, body, keepAlive, connect, response, tunnel, queue, drain), found nothing")]
+        "fastlb.yaml:16:14: timeouts of listener 127.0.0.1:8000: expected keys (head, body, keepAlive, connect, response, tunnel, tunnelLifetime, queue, drain), found nothing")]
     [InlineData("    timeouts: { head: 2s }", "    pool: app",
         "fastlb.yaml:16:5: listener 127.0.0.1:8000 has both 'pool' and 'routes'; a last route without host and path is the pool for the rest")]
     [InlineData("host: api.example.com", "host: api.example.com:80",
