@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <linux/bpf.h>
+#include <linux/filter.h>
 #include <linux/tcp.h>
 #include <sched.h>
 #include <stddef.h>
@@ -34,11 +35,19 @@ int main(void)
     VALUE(SO_ERROR);
     VALUE(SO_LINGER);
     VALUE(SO_REUSEPORT);
+    VALUE(SO_ATTACH_FILTER);
+    SIZE("sizeof.sock_filter", struct sock_filter);
+    SIZE("sizeof.sock_fprog", struct sock_fprog);
+    OFFSET("offsetof.sock_fprog.filter", struct sock_fprog, filter);
+    printf("BPF_LOAD_BYTE %d\n", BPF_LD | BPF_B | BPF_ABS);
+    printf("BPF_JUMP_IF_SET %d\n", BPF_JMP | BPF_JSET | BPF_K);
+    printf("BPF_RETURN %d\n", BPF_RET | BPF_K);
     VALUE(IPPROTO_TCP);
     VALUE(IPPROTO_IPV6);
     VALUE(IPV6_V6ONLY);
     VALUE(TCP_NODELAY);
     VALUE(TCP_DEFER_ACCEPT);
+    VALUE(SHUT_RD);
     VALUE(SHUT_WR);
     VALUE(MSG_NOSIGNAL);
     VALUE(MSG_PEEK);

@@ -11,6 +11,9 @@ internal sealed partial class Supervisor
 {
     private bool _retiring;
 
+    /// <summary>Of slots that were forgotten. One that comes back counts on, so that nothing of its old processes is mistaken for a new one.</summary>
+    private readonly Dictionary<int, int> _lastGenerations = [];
+
     private void OnChanged(RunSettings run, bool mustReplace)
     {
         if (_stopping || _retiring)
@@ -55,7 +58,7 @@ internal sealed partial class Supervisor
         {
             if (index == _slots.Count)
             {
-                _slots.Add(new Slot(index, _firstGeneration));
+                _slots.Add(new Slot(index, _lastGenerations.GetValueOrDefault(index, _firstGeneration)));
             }
 
             var slot = _slots[index];
@@ -89,7 +92,7 @@ internal sealed partial class Supervisor
 
         slot.IsSurplus = true;
         slot.RestartAtMs = null;
-        if (slot.Incoming is { } incoming)
+        if (slot.Incoming is { State: not ProcessState.Stopping } incoming)
         {
             Terminate(incoming);
         }
@@ -119,6 +122,7 @@ internal sealed partial class Supervisor
     {
         while (_slots.Count > 0 && _slots[^1] is { IsSurplus: true, IsEmpty: true })
         {
+            _lastGenerations[_slots.Count - 1] = _slots[^1].Generation;
             _slots.RemoveAt(_slots.Count - 1);
         }
     }

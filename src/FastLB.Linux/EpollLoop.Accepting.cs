@@ -26,8 +26,18 @@ public sealed unsafe partial class EpollLoop
     {
         Invariant.That(!listener.IsListening, "a listener listens once");
         listener.Handle = socket;
-        var entry = new ListenerEntry(this, listener, _listeners.Count);
-        _listeners.Add(entry);
+        var free = _listeners.FindIndex(e => !e.Listener.IsListening);
+        var entry = new ListenerEntry(this, listener, free < 0 ? _listeners.Count : free);
+        if (free < 0)
+        {
+            _listeners.Add(entry);
+        }
+        else
+        {
+            // What epoll still reports of the old one in this turn only looks into the new one's queue.
+            _listeners[free] = entry;
+        }
+
         Demand(entry.Resume(), "epoll_ctl for a listener");
     }
 
@@ -45,15 +55,21 @@ public sealed unsafe partial class EpollLoop
     private void AcceptWaiting(ListenerEntry entry, int limit)
     {
         Span<byte> address = stackalloc byte[SocketAddress.MaxLength];
+        if (!entry.Listener.IsListening)
+        {
+            // It was stopped in this turn, before epoll's report of it was looked at.
+            return;
+        }
+
         for (var accepted = 0; accepted < limit; accepted++)
         {
             var fd = Libc.Accept(entry.Listener.Handle, address, out var length);
             if (fd < 0)
             {
                 // What a client broke while it waited (ECONNABORTED and the like) says nothing about the next one.
-                if (fd == -Libc.EAGAIN || IoError.IsLocalExhaustion(-fd))
+                if (fd is -Libc.EAGAIN or -Libc.EINVAL || IoError.IsLocalExhaustion(-fd))
                 {
-                    if (fd != -Libc.EAGAIN)
+                    if (fd is not (-Libc.EAGAIN or -Libc.EINVAL))
                     {
                         Rest(entry);
                     }

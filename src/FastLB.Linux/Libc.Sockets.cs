@@ -16,12 +16,14 @@ internal static unsafe partial class Libc
     internal const int SO_ERROR = 4;
     internal const int SO_LINGER = 13;
     internal const int SO_REUSEPORT = 15;
+    internal const int SO_ATTACH_FILTER = 26;
     internal const int IPPROTO_TCP = 6;
     internal const int IPPROTO_IPV6 = 41;
     internal const int IPV6_V6ONLY = 26;
     internal const int TCP_NODELAY = 1;
     internal const int TCP_DEFER_ACCEPT = 9;
     internal const int TCP_CONGESTION = 13;
+    internal const int SHUT_RD = 0;
     internal const int SHUT_WR = 1;
     internal const int MSG_PEEK = 2;
     internal const int MSG_TRUNC = 0x20;

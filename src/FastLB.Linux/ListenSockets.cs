@@ -33,7 +33,7 @@ public sealed class ListenSockets
     /// <param name="count">How many loops there are.</param>
     /// <param name="clientSpeaksFirst">
     /// The protocol begins with the client, so a TCP connection need not be accepted before its first bytes are there (tcp(7),
-    /// TCP_DEFER_ACCEPT). One that stays silent is accepted after a second. Before the sockets are closed, see <see cref="EndDeferral"/>.
+    /// TCP_DEFER_ACCEPT). One that stays silent is accepted after a second. Before the sockets are closed, see <see cref="BeginEnd"/>.
     /// </param>
     /// <param name="sockets">The sockets.</param>
     /// <param name="besideOwn">Whether this process listens there already and the new sockets shall stand beside those (not for unix paths).</param>
@@ -59,14 +59,28 @@ public sealed class ListenSockets
     }
 
     /// <summary>
-    /// From now on connections are handed over at their next packet, whatever it is. A connection that the kernel still keeps to itself
-    /// is reset when its listening socket closes. Any thread may call it while the sockets are open.
+    /// No connection begins any more, so that none is cut off when the sockets close (<see cref="SynFilter"/>), and those that have begun are handed over at their next packet,
+    /// whatever it is. A connection that the kernel still keeps to itself is reset when its listening socket closes. Any thread may call it while the sockets are
+    /// open; the loops go on accepting until the queues are empty.
     /// </summary>
-    public void EndDeferral()
+    public void BeginEnd()
     {
         foreach (var descriptor in Endpoint.IsUnix ? [] : Descriptors)
         {
+            SynFilter.Attach(descriptor);
             Libc.SetOption(descriptor, Libc.IPPROTO_TCP, Libc.TCP_DEFER_ACCEPT, 0);
+        }
+    }
+
+    /// <summary>
+    /// The same for a unix socket, directly before the loops stop: from here on connecting is refused, what waits can still be accepted, and accepting what does not
+    /// wait fails at once.
+    /// </summary>
+    public void RefuseUnix()
+    {
+        if (Endpoint.IsUnix && Descriptors.Count > 0)
+        {
+            Libc.Shutdown(Descriptors[0], Libc.SHUT_RD);
         }
     }
 

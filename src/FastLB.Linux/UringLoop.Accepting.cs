@@ -52,7 +52,7 @@ public sealed unsafe partial class UringLoop
             {
                 AskNameAndAdopt(entry, slot);
             }
-            else if (slot == -Libc.EAGAIN || IoError.IsLocalExhaustion(-slot))
+            else if (slot is -Libc.EAGAIN or -Libc.EINVAL || IoError.IsLocalExhaustion(-slot))
             {
                 break;
             }

@@ -22,7 +22,7 @@ internal static class DeferredClients
     {
         foreach (var listener in listeners)
         {
-            listener.EndDeferral();
+            listener.BeginEnd();
         }
 
         var ports = listeners.Where(l => !l.Endpoint.IsUnix).Select(l => l.Endpoint.Port).ToHashSet();

@@ -94,6 +94,7 @@ internal sealed class ServedListener
     {
         if (_parts[loop] is { IsListening: true } part)
         {
+            Sockets.RefuseUnix();
             eventLoop.StopListening(part);
         }
     }

@@ -148,6 +148,13 @@ internal sealed class StatusReport(Func<Pool[]> pools, ProxyLoop[] proxies, Loop
     private WorkerStatus Describe(Pool pool, Worker worker, WorkerStatus status)
     {
         var why = watch.Of(pool)?.Explain(worker);
+        var byOperator = pool.Overlay.SwitchOf(worker.Slot);
+        if (byOperator != WorkerSwitch.On && status.State == WorkerStatus.Ready)
+        {
+            status = status with { State = byOperator == WorkerSwitch.Drain ? WorkerStatus.Draining : WorkerStatus.Off };
+            why ??= "the operator switched it so";
+        }
+
         return status with
         {
             State = why is not null && status.State == WorkerStatus.Ready ? WorkerStatus.Unfit : status.State,

@@ -32,7 +32,10 @@ internal sealed class SimWorker(SimNetwork network, Worker worker, WorkerManners
 {
     private readonly List<WorkerConnection> _connections = [];
 
-    internal Worker Worker { get; } = worker;
+    internal Worker Worker { get; set; } = worker;
+
+    /// <summary>What stood for it under earlier settings of its pool. They share its counts.</summary>
+    internal List<Worker> Former { get; } = [];
 
     internal ConnectFate Fate { get; set; } = ConnectFate.Accepted;
 

@@ -7,7 +7,7 @@ namespace FastLB.Simulation;
 /// <summary>What must hold after every turn of the loop, and what must be left when everything is over.</summary>
 internal sealed partial class SimWorld
 {
-    private readonly Dictionary<Core.Balancing.Worker, long> _served = [];
+    private readonly Dictionary<Endpoint, long> _served = [];
 
     private void CheckAfterTurn()
     {
@@ -22,7 +22,7 @@ internal sealed partial class SimWorld
                 Require(upstream.Owner is not null == upstream.Owed > 0, $"a connection that owes {upstream.Owed} answers {(upstream.Owner is null ? "is nobody's" : "has an owner")}");
                 if (upstream.Owner is not null)
                 {
-                    var worker = upstream.Home!.Worker;
+                    var worker = upstream.Home!.Worker.Endpoint;
                     _served[worker] = _served.GetValueOrDefault(worker) + upstream.Owed;
                 }
 
@@ -35,7 +35,7 @@ internal sealed partial class SimWorld
 
         foreach (var worker in _workers)
         {
-            Require(worker.Worker.InFlight == _served.GetValueOrDefault(worker.Worker), $"{worker.Worker} counts {worker.Worker.InFlight} in flight, and {_served.GetValueOrDefault(worker.Worker)} are");
+            Require(worker.Worker.InFlight == _served.GetValueOrDefault(worker.Worker.Endpoint), $"{worker.Worker} counts {worker.Worker.InFlight} in flight, and {_served.GetValueOrDefault(worker.Worker.Endpoint)} are");
             Require(worker.RequestsWhenLeft < 0 || worker.Worker.Requests == worker.RequestsWhenLeft,
                 $"{worker.Worker} got a request after it had left");
         }
@@ -51,11 +51,13 @@ internal sealed partial class SimWorld
         foreach (var worker in _workers)
         {
             var held = worker.Worker.RequestLimit?.InUse ?? 0;
-            Require(worker.Worker.RequestLimit is not { } limit || (held <= limit.Limit && held == worker.Worker.InFlight), $"{worker.Worker} has {worker.Worker.InFlight} in flight and {held} places are held");
+
+            // Under other settings before, requests that are still there hold other places, or none.
+            Require(worker.Worker.RequestLimit is not { } limit || (held <= limit.Limit && (held == worker.Worker.InFlight || worker.Former.Count > 0)), $"{worker.Worker} has {worker.Worker.InFlight} in flight and {held} places are held");
             Require(worker.Worker.ConnectionLimit is not { } connections || connections.InUse <= connections.Limit, $"{worker.Worker} has {worker.Worker.ConnectionLimit?.InUse} connections");
         }
 
-        foreach (var pool in _pools)
+        foreach (var pool in AllPools)
         {
             Require(pool.Guards.ConnectionLimit is not { } most || most.InUse <= most.Limit, $"pool {pool.Name} has {pool.Guards.ConnectionLimit?.InUse} connections");
             Require(pool.Guards.RequestLimit is not { } limit || (limit.InUse <= limit.Limit && limit.InUse == pool.InFlight.Total), $"pool {pool.Name} has {pool.InFlight.Total} in flight and {pool.Guards.RequestLimit?.InUse} places are held");
@@ -79,13 +81,14 @@ internal sealed partial class SimWorld
             Require(pool.Counters.Requests == outcomes, $"pool {pool.Pool.Name} counts {pool.Counters.Requests} requests and {outcomes} outcomes");
         }
 
-        foreach (var worker in _workers)
+        foreach (var worker in _workers.SelectMany(w => w.Former.Append(w.Worker)))
         {
-            Require(worker.Worker.RequestLimit?.InUse is null or 0 && worker.Worker.ConnectionLimit?.InUse is null or 0, $"{worker.Worker} still has places taken");
-            Require(worker.Worker.Breaker?.ProbesUnderWay is null or 0, $"{worker.Worker} waits for a probe that is over");
+            Require(worker.RequestLimit?.InUse is null or 0 && worker.ConnectionLimit?.InUse is null or 0, $"{worker} still has places taken");
+            Require(worker.Breaker?.ProbesUnderWay is null or 0, $"{worker} waits for a probe that is over");
         }
 
-        Require(_pools.All(p => p.Guards.ConnectionLimit?.InUse is null or 0 && p.Guards.RequestLimit?.InUse is null or 0), "a pool still has places taken");
+        Require(_former.All(f => f.Part?.Queue.Length is null or 0), "somebody still waits for a pool that is gone");
+        Require(AllPools.All(p => p.Guards.ConnectionLimit?.InUse is null or 0 && p.Guards.RequestLimit?.InUse is null or 0), "a pool still has places taken");
         Require(!_draining || _proxy.IsDrained, "the drain did not end");
         CheckTunnels();
         if (_mood.IsCalm)

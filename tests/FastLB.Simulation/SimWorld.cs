@@ -73,6 +73,7 @@ internal sealed partial class SimWorld
         _tcp = new TcpListener(_proxy, new ListenerSettings { Bind = bind, Routes = [new RouteRule(null, null, "raw")], Timeouts = _mood.Timeouts });
         _loop.Listen(_http, _network.OpenBacklog());
         _loop.Listen(_tcp, _network.OpenBacklog());
+        DrawReloads(seed);
         MakeWorkers();
         MakeClients();
     }
@@ -170,6 +171,7 @@ internal sealed partial class SimWorld
 
         next = _nextEventMs > _network.NowMs ? Math.Min(next, _nextEventMs) : next;
         next = _cutOffMs > _network.NowMs ? Math.Min(next, _cutOffMs) : next;
+        next = _listenerCutOffMs > _network.NowMs ? Math.Min(next, _listenerCutOffMs) : next;
         if (next == long.MaxValue)
         {
             throw new SimulationFailedException("something waits, and no timer runs");
@@ -180,6 +182,7 @@ internal sealed partial class SimWorld
 
     private void Misfortune()
     {
+        MayReload();
         if (_cutOffMs >= 0 && _network.NowMs >= _cutOffMs)
         {
             _cutOffMs = -1;
@@ -192,7 +195,11 @@ internal sealed partial class SimWorld
         {
             _draining = true;
             Note("world: drain");
-            _loop.StopListening(_http);
+            if (_http.IsListening)
+            {
+                _loop.StopListening(_http);
+            }
+
             _loop.StopListening(_tcp);
             _proxy.BeginDrain(300);
             _cutOffMs = _network.NowMs + _mood.Timeouts.DrainMs;
@@ -308,7 +315,7 @@ internal sealed partial class SimWorld
     private void OnConnecting(Endpoint endpoint)
     {
         Note($"loop: connects to {endpoint}");
-        var isThere = Array.Exists(_pools, p => Array.Exists(p.Workers.Ready, w => w.Endpoint.Equals(endpoint))
+        var isThere = AllPools.Where(p => _pools.Contains(p) || _proxy.PartOf(p) is not null).Any(p => Array.Exists(p.Workers.Ready, w => w.Endpoint.Equals(endpoint))
             || Array.Exists(p.Workers.Draining, w => w.Endpoint.Equals(endpoint)));
         if (!isThere)
         {

@@ -20,11 +20,13 @@ public sealed class SimulationTests
         var outcomes = new long[Outcomes.Count];
         var pipelined = 0L;
         var moved = 0L;
+        var reloads = 0L;
         for (var seed = first; seed < first + seeds; seed++)
         {
             var world = Live((ulong)seed);
             pipelined += world.PipelinedRequests;
             moved += world.BytesMoved;
+            reloads += world.Reloads;
             foreach (var outcome in Enum.GetValues<Outcome>())
             {
                 outcomes[(int)outcome] += world.Of(outcome);
@@ -33,6 +35,7 @@ public sealed class SimulationTests
 
         // A simulator that never gets to an ending does not test it. A full queue takes a thousand clients: ScenarioTests has one.
         Assert.True(seeds < 1_000 || moved > 0, "in no world bytes were moved");
+        Assert.True(seeds < 1_000 || reloads > seeds / 2, $"only {reloads} times another configuration came in {seeds} worlds");
         var missing = Enum.GetValues<Outcome>().Where(o => outcomes[(int)o] == 0 && o != Outcome.QueueFull).Select(Outcomes.NameOf);
         Assert.True(seeds < 1_000 || pipelined > seeds, $"only {pipelined} requests were sent ahead in {seeds} worlds");
         Assert.True(seeds < 1_000 || !missing.Any(), $"in no world a request ended as {string.Join(", ", missing)}");

@@ -1,15 +1,17 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 
 namespace FastLB.SystemTests;
 
 /// <summary>FastLB as a user runs it: the built program, a configuration file, its own process. Waits until all workers are ready.</summary>
-internal sealed class FastLbUnderTest : IAsyncDisposable
+internal sealed partial class FastLbUnderTest : IAsyncDisposable
 {
     private static readonly HttpClient s_http = new() { Timeout = TimeSpan.FromSeconds(10) };
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("fastlb-test-");
     private readonly int _adminPort = FreePort();
+    private readonly Dictionary<string, int> _ports = [];
 
     private FastLbUnderTest()
     {
@@ -28,24 +30,14 @@ internal sealed class FastLbUnderTest : IAsyncDisposable
     public Uri Url(string path) => new($"http://127.0.0.1:{Port}{path}");
 
     /// <summary>
-    /// Starts with this configuration, in which ADMIN and LISTEN, or LISTEN0 and LISTEN1, stand for free addresses, and DEMO for
+    /// Starts with this configuration, in which ADMIN and LISTEN, or LISTEN0 to LISTEN9, stand for free addresses, and DEMO for
     /// the command of the built-in demo worker.
     /// </summary>
     public static async Task<FastLbUnderTest> Start(string yaml, bool waitUntilReady = true, string? directory = null, string[]? wrapper = null)
     {
         var fastlb = new FastLbUnderTest();
-        yaml = yaml.Replace("ADMIN", $"127.0.0.1:{fastlb._adminPort}", StringComparison.Ordinal)
-            .Replace("LISTEN1", $"127.0.0.1:{FreePort()}", StringComparison.Ordinal)
-            .Replace("LISTEN0", "LISTEN", StringComparison.Ordinal)
-            .Replace("LISTEN", $"127.0.0.1:{FreePort()}", StringComparison.Ordinal)
-            .Replace("DEMO", $"[dotnet, {Repository.FastLbAssembly}, demo-worker]", StringComparison.Ordinal);
-        var file = Path.Combine(fastlb._directory.FullName, "fastlb.yaml");
-        if (!yaml.Contains("engine:", StringComparison.Ordinal))
-        {
-            yaml = $"engine: {Engine}\n{yaml}";
-        }
-
-        await File.WriteAllTextAsync(file, yaml);
+        await fastlb.Write(yaml);
+        var file = fastlb.ConfigurationFile;
         fastlb.Program = RunningProgram.Start(
             wrapper?[0] ?? "dotnet", [.. wrapper is null ? [] : (string[])[.. wrapper[1..], "dotnet"], Repository.FastLbAssembly, "run", "-c", file], directory: directory);
         await (waitUntilReady ? fastlb.Ready() : fastlb.Answers(HttpStatusCode.ServiceUnavailable, HttpStatusCode.OK));
@@ -53,6 +45,44 @@ internal sealed class FastLbUnderTest : IAsyncDisposable
         fastlb.Port = IPEndPoint.Parse((string)status["listeners"]![0]!["bind"]!).Port;
         return fastlb;
     }
+
+    public string ConfigurationFile => Path.Combine(_directory.FullName, "fastlb.yaml");
+
+    /// <summary>Writes another configuration, with the same placeholders for the same addresses, and tells nobody.</summary>
+    public async Task Write(string yaml)
+    {
+        yaml = PlaceholderPattern().Replace(yaml.Replace("ADMIN", $"127.0.0.1:{_adminPort}", StringComparison.Ordinal), match => $"127.0.0.1:{PortOf(match.Value)}")
+            .Replace("DEMO", $"[dotnet, {Repository.FastLbAssembly}, demo-worker]", StringComparison.Ordinal);
+        if (!yaml.Contains("engine:", StringComparison.Ordinal))
+        {
+            yaml = $"engine: {Engine}\n{yaml}";
+        }
+
+        await File.WriteAllTextAsync(ConfigurationFile, yaml);
+    }
+
+    /// <summary>Writes another configuration and has it read. The answer of the admin API.</summary>
+    public async Task<(HttpStatusCode Status, string Text)> Reload(string yaml)
+    {
+        await Write(yaml);
+        using var answer = await s_http.PostAsync(Admin("/config"), null);
+        return (answer.StatusCode, await answer.Content.ReadAsStringAsync());
+    }
+
+    /// <summary>The port that stands for LISTEN, LISTEN0 (the same) or LISTEN1 to LISTEN9.</summary>
+    public int PortOf(string placeholder)
+    {
+        var name = placeholder == "LISTEN0" ? "LISTEN" : placeholder;
+        if (!_ports.TryGetValue(name, out var port))
+        {
+            _ports[name] = port = FreePort();
+        }
+
+        return port;
+    }
+
+    [GeneratedRegex("LISTEN[0-9]?")]
+    private static partial Regex PlaceholderPattern();
 
     public async Task<JsonNode> Status() => JsonNode.Parse(await s_http.GetStringAsync(Admin("/status")))!;
 

@@ -42,7 +42,6 @@ public sealed class LoopPool : OwnCacheLines
     private readonly ServeWork _serveLater;
     private readonly bool _limitsConnections;
     private int _servesLater;
-    private LoopPool? _successor;
 
     /// <param name="proxy">The loop's.</param>
     /// <param name="pool">The whole pool.</param>
@@ -51,6 +50,7 @@ public sealed class LoopPool : OwnCacheLines
     {
         _proxy = proxy;
         Counters = before?.Counters ?? new PoolCounters();
+        Counters.Current = this;
         Pool = pool;
         NameBytes = System.Text.Encoding.UTF8.GetBytes(pool.Name);
         _seen = new PoolSnapshot(WorkerSet.Empty, pool.Settings.Strategy, null);
@@ -87,7 +87,7 @@ public sealed class LoopPool : OwnCacheLines
     public PoolCounters Counters { get; }
 
     /// <summary>The part that takes new requests instead of this one: itself until another pool has taken its pool's place.</summary>
-    internal LoopPool Current => _successor?.Current ?? this;
+    internal LoopPool Current => Counters.Current!;
 
     /// <summary>The pool that serves when this one cannot, or null.</summary>
     internal LoopPool? Fallback { get; set; }
@@ -253,7 +253,6 @@ public sealed class LoopPool : OwnCacheLines
     /// </summary>
     internal void Retire(LoopPool? successor)
     {
-        _successor = successor;
         foreach (var upstream in _upstreams)
         {
             upstream.Retire();

@@ -2,13 +2,19 @@ using FastLB.Core.Metrics;
 
 namespace FastLB.Core.Proxy;
 
-/// <summary>What one loop counts of a pool. Only the loop writes, any thread may read. It outlives changes of the pool's settings.</summary>
+/// <summary>
+/// What one loop counts of a pool. Only the loop writes, any thread may read. It outlives changes of the pool's settings: all parts that a pool has had on this loop
+/// share it, and find through it the one of now, so that an old part, which a long connection may keep alive for hours, keeps no later one but that.
+/// </summary>
 public sealed class PoolCounters : OwnCacheLines
 {
     private readonly long[] _outcomes = new long[Outcomes.Count];
 
     /// <summary>Of upgraded connections.</summary>
     public TunnelCounters Tunnels { get; } = new();
+
+    /// <summary>The part that takes new requests.</summary>
+    internal LoopPool? Current;
 
     /// <summary>Requests and TCP connections that were routed here.</summary>
     public long Requests;

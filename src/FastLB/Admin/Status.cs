@@ -136,6 +136,12 @@ public sealed record WorkerStatus(
     /// <summary>In rotation no more, because health checks or its answers speak against it; <see cref="Why"/> says which.</summary>
     public const string Unfit = "unfit";
 
+    /// <summary>It keeps the sessions that it has and gets no new ones: it is being replaced, or the operator wants it so.</summary>
+    public const string Draining = "draining";
+
+    /// <summary>Switched off by the operator.</summary>
+    public const string Off = "off";
+
     /// <summary>Its share beside the others'.</summary>
     public int Weight { get; init; } = 1;
 

@@ -53,6 +53,10 @@ public sealed class WebSocketOnEpollTests() : WebSocketTests("epoll");
 
 public sealed class WebSocketOnAutoTests() : WebSocketTests("auto");
 
+public sealed class ReloadOnEpollTests() : ReloadTests("epoll");
+
+public sealed class ReloadOnAutoTests() : ReloadTests("auto");
+
 public sealed class ProtectionOnEpollTests() : ProtectionTests("epoll");
 
 public sealed class ProtectionOnAutoTests() : ProtectionTests("auto");

@@ -40,7 +40,8 @@ public class SupervisorWalkTests
     {
         private readonly RandomSource _random;
         private readonly Supervisor _supervisor;
-        private readonly int _instances;
+        private int _instances;
+        private bool _isRetiring;
         private readonly Dictionary<WorkerKey, Process> _alive = [];
         private readonly List<WorkerKey> _unanswered = [];
         private readonly HashSet<WorkerKey> _watched = [];
@@ -123,7 +124,20 @@ public class SupervisorWalkTests
                     PassTime();
                     break;
                 default:
-                    if (_random.Chance(0.05))
+                    if (!_isStopping && _random.Chance(0.4))
+                    {
+                        // A slot that is wanted again starts anew while its last process may still be going.
+                        _isRollingPossible = true;
+                        _instances = _isRetiring ? 0 : 1 + _random.Next(5);
+                        Tell(new FleetEvent.Changed(SupervisorScenario.Settings(Math.Max(1, _instances)), _random.Chance(0.3)));
+                    }
+                    else if (!_isStopping && _random.Chance(0.03))
+                    {
+                        _instances = 0;
+                        _isRetiring = true;
+                        Tell(new FleetEvent.Retire());
+                    }
+                    else if (_random.Chance(0.05))
                     {
                         _isStopping = true;
                         Tell(new FleetEvent.Stop());
@@ -210,6 +224,7 @@ public class SupervisorWalkTests
             }
 
             CheckBackoff();
+            Check(_supervisor.Slots.Count(slot => !slot.IsSurplus) == (_isRetiring ? 0 : _instances), "there are as many slots as are wanted");
         }
 
         private readonly HashSet<WorkerKey> _published = [];
@@ -220,7 +235,8 @@ public class SupervisorWalkTests
             switch (effect)
             {
                 case FleetEffect.Spawn(var slot, var generation):
-                    Check(!_isStopping, "a stopping pool starts nothing");
+                    Check(!_isStopping && !_isRetiring, "a stopping pool starts nothing");
+                    Check(slot < _instances, "what is too much is not started");
                     Check(generation == _generations.GetValueOrDefault(slot) + 1, "generations count up");
                     _generations[slot] = generation;
                     _unanswered.Add(new WorkerKey(slot, generation));
@@ -249,7 +265,7 @@ public class SupervisorWalkTests
                     killed!.IsKilled = true;
                     break;
                 case FleetEffect.Stopped:
-                    Check(_isStopping, "a pool stops when it is told to");
+                    Check(_isStopping || _isRetiring, "a pool stops when it is told to");
                     Check(_alive.Count == 0 && _unanswered.Count == 0, "a pool has stopped when nothing of it is left");
                     _isStopped = true;
                     break;
@@ -261,7 +277,7 @@ public class SupervisorWalkTests
             foreach (var slot in _supervisor.Slots)
             {
                 Check(slot.RestartAtMs is not { } at || at - _nowMs <= Backoff.LongestDelayMs, "a delay is bounded");
-                Check(_isStopping || !slot.IsEmpty || slot.RestartAtMs is not null, "a slot never gives up");
+                Check(_isStopping || slot.IsSurplus || !slot.IsEmpty || slot.RestartAtMs is not null, "a slot never gives up");
             }
         }
 

@@ -1,0 +1,96 @@
+using System.Net;
+using FastLB.Core;
+using FastLB.Core.Balancing;
+using FastLB.Core.Loop;
+using FastLB.Core.Resilience;
+
+namespace FastLB.Tests.Balancing;
+
+/// <summary>A pool that goes on while its settings and its workers change.</summary>
+public class PoolOverlayTests
+{
+    [Fact]
+    public void A_worker_whose_address_stays_keeps_its_slot_and_its_counts_and_a_new_one_gets_a_free_slot()
+    {
+        var pool = new Pool(Reaching(1, 2, 3));
+        var (first, third) = (pool.Workers.Ready[0], pool.Workers.Ready[2]);
+        third.Begin(0);
+
+        pool.Apply(Reaching(1, 3, 4));
+
+        Assert.Equal(["0 at 1", "1 at 4", "2 at 3"], pool.Workers.Ready.Select(w => $"{w.Slot} at {w.Endpoint.Port}"));
+        Assert.Same(first, pool.Workers.Ready[0]);
+        Assert.Equal(1, pool.Workers.Ready[2].InFlight);
+    }
+
+    [Fact]
+    public void Timeouts_and_strategy_change_where_the_pool_stands_and_what_guards_it_does_not()
+    {
+        var settings = Reaching(1);
+        Assert.True(Pool.CanApply(settings, settings with { Timeouts = new Timeouts { QueueMs = 1 }, Strategy = new StrategyPlan("round-robin") }));
+        Assert.False(Pool.CanApply(settings, settings with { Limits = new LoadLimits { Requests = 1 } }));
+        Assert.False(Pool.CanApply(settings, settings with { Queue = new QueueSettings { Length = 1 } }));
+
+        var pool = new Pool(settings);
+        pool.Apply(settings with { Strategy = new StrategyPlan("round-robin") });
+        Assert.Equal("round-robin", pool.Snapshot.Strategy.Name);
+    }
+
+    [Fact]
+    public void A_pool_that_takes_anothers_place_has_its_workers_with_their_counts_and_the_operators_changes()
+    {
+        var before = new Pool(Reaching(1, 2));
+        before.Change(overlay => overlay.WithSwitch(0, WorkerSwitch.Off));
+        before.Workers.Ready[0].Begin(0);
+
+        var after = new Pool(Reaching(1, 2) with { Limits = new LoadLimits { WorkerRequests = 5 } }, before: before);
+
+        var worker = Assert.Single(after.Workers.Ready);
+        Assert.Equal((1, 1L, 5), (worker.Slot, worker.InFlight, worker.RequestLimit!.Limit));
+        Assert.Null(before.Workers.Ready[0].RequestLimit);
+    }
+
+    [Fact]
+    public void A_worker_that_the_operator_drains_keeps_its_sessions_and_one_that_is_off_gets_nothing()
+    {
+        var pool = new Pool(Reaching(1, 2, 3));
+        pool.Change(overlay => overlay.WithSwitch(0, WorkerSwitch.Drain).WithSwitch(1, WorkerSwitch.Off));
+        Assert.Equal([2], pool.Workers.Ready.Select(w => w.Slot));
+        Assert.Equal([0], pool.Workers.Draining.Select(w => w.Slot));
+
+        pool.Change(overlay => overlay.WithSwitch(0, WorkerSwitch.On).WithSwitch(1, WorkerSwitch.On));
+        Assert.Equal([0, 1, 2], pool.Workers.Ready.Select(w => w.Slot));
+        Assert.True(pool.Overlay.IsNone);
+    }
+
+    [Fact]
+    public void What_the_operator_added_and_removed_stays_over_another_configuration_until_it_is_forgotten()
+    {
+        var pool = new Pool(Reaching(1, 2));
+        pool.Change(overlay => overlay with { Added = [new ReachedWorker(At(9), 3)], Removed = [At(1)] });
+        Assert.Equal([2, 9], pool.Workers.Ready.Select(w => w.Endpoint.Port).Order());
+        Assert.Equal(3, pool.Workers.Ready.Single(w => w.Endpoint.Port == 9).Weight);
+
+        pool.Apply(Reaching(1, 2, 4));
+        Assert.Equal([2, 4, 9], pool.Workers.Ready.Select(w => w.Endpoint.Port).Order());
+
+        pool.Change(_ => PoolOverlay.None);
+        Assert.Equal([1, 2, 4], pool.Workers.Ready.Select(w => w.Endpoint.Port).Order());
+    }
+
+    [Fact]
+    public void The_operators_weight_covers_the_configured_one_until_it_is_forgotten()
+    {
+        var pool = new Pool(Reaching(1));
+        pool.Change(overlay => overlay with { Weights = overlay.Weights.SetItem(0, 7) });
+        pool.Apply(new PoolSettings { Name = "app", Reached = [new ReachedWorker(At(1), 2)] });
+        Assert.Equal(7, pool.Workers.Ready[0].Weight);
+
+        pool.Change(_ => PoolOverlay.None);
+        Assert.Equal(2, pool.Workers.Ready[0].Weight);
+    }
+
+    private static PoolSettings Reaching(params int[] ports) => new() { Name = "app", Reached = [.. ports.Select(p => new ReachedWorker(At(p)))] };
+
+    private static Endpoint At(int port) => Endpoint.Ip(IPAddress.Loopback, port);
+}

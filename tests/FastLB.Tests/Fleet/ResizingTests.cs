@@ -1,0 +1,94 @@
+using FastLB.Fleet;
+
+namespace FastLB.Tests.Fleet;
+
+public class ResizingTests
+{
+    [Fact]
+    public void More_instances_are_started_beside_those_that_run()
+    {
+        var scenario = SupervisorScenario.AllReady(1).Tell(Changed(3));
+
+        Assert.Equal([new FleetEffect.Spawn(1, 1), new FleetEffect.Spawn(2, 1)], scenario.Effects.OfType<FleetEffect.Spawn>());
+        Assert.DoesNotContain(scenario.Effects, effect => effect is FleetEffect.Terminate or FleetEffect.Publish);
+    }
+
+    [Fact]
+    public void Fewer_instances_let_the_last_slots_finish_their_requests_before_they_stop()
+    {
+        var scenario = SupervisorScenario.AllReady(3).Tell(Changed(1));
+
+        var publish = Assert.IsType<FleetEffect.Publish>(scenario.Effects.OfType<FleetEffect.Publish>().Last());
+        Assert.Equal("0.1", SupervisorScenario.Show(publish.Ready));
+        Assert.Equal("1.1 2.1", SupervisorScenario.Show(publish.Draining));
+        Assert.DoesNotContain(scenario.Effects, effect => effect is FleetEffect.Terminate);
+
+        scenario.Tell(new FleetEvent.Drained(2, 1));
+        Assert.Contains(new FleetEffect.Terminate(2, 1), scenario.Effects);
+        scenario.Exit(2, 1, "exited with status 0");
+        Assert.DoesNotContain(scenario.Effects, effect => effect is FleetEffect.Spawn);
+        Assert.Equal(2, scenario.Supervisor.Slots.Count);
+
+        // Slot 1 holds its place until its process is gone, at the latest when the drain time is over.
+        scenario.ToDeadline();
+        Assert.Contains(new FleetEffect.Terminate(1, 1), scenario.Effects);
+        Assert.Single(scenario.Exit(1, 1, "exited with status 0").Supervisor.Slots);
+    }
+
+    [Fact]
+    public void A_slot_that_is_wanted_again_while_it_goes_starts_its_next_generation()
+    {
+        var scenario = SupervisorScenario.AllReady(2).Tell(Changed(1)).Tell(Changed(2));
+
+        Assert.Contains(new FleetEffect.Spawn(1, 2), scenario.Effects);
+        scenario.Exit(1, 1, "exited with status 0");
+        Assert.DoesNotContain(scenario.Effects, effect => effect is FleetEffect.Spawn);
+    }
+
+    [Fact]
+    public void Another_command_is_brought_by_a_rolling_restart_and_slots_that_come_with_it_are_started_once()
+    {
+        var scenario = SupervisorScenario.AllReady(1).Tell(Changed(2, mustReplace: true));
+        Assert.Equal([(0, 2), (1, 1)], Spawned(scenario).Order());
+
+        scenario.Up(1, 1).Up(0, 2).Tell(new FleetEvent.Drained(0, 1)).Exit(0, 1, "exited with status 0");
+
+        Assert.Contains(scenario.Sentences, sentence => sentence.StartsWith("rolling restart finished", StringComparison.Ordinal));
+        Assert.Empty(Spawned(scenario));
+    }
+
+    [Fact]
+    public void Other_times_alone_disturb_nobody()
+    {
+        var run = SupervisorScenario.Settings(2) with { KillTimeoutMs = 1 };
+
+        Assert.Empty(SupervisorScenario.AllReady(2).Tell(new FleetEvent.Changed(run, MustReplace: false)).Effects);
+    }
+
+    [Fact]
+    public void A_pool_that_is_no_longer_configured_finishes_its_requests_stops_and_says_so_once()
+    {
+        var scenario = SupervisorScenario.AllReady(2).Tell(new FleetEvent.Retire());
+        Assert.Empty(scenario.Effects.OfType<FleetEffect.Publish>().Last().Ready);
+        Assert.DoesNotContain(scenario.Effects, effect => effect is FleetEffect.Terminate or FleetEffect.Stopped);
+
+        scenario.Tell(new FleetEvent.Drained(0, 1)).Exit(0, 1).Tell(new FleetEvent.Drained(1, 1)).Exit(1, 1);
+
+        Assert.Single(scenario.Effects.OfType<FleetEffect.Stopped>());
+        Assert.Empty(scenario.Tell(new FleetEvent.Stop()).Effects.OfType<FleetEffect.Stopped>());
+    }
+
+    [Fact]
+    public void A_slot_that_waits_for_its_restart_and_is_not_wanted_any_more_does_not_come_back()
+    {
+        var scenario = SupervisorScenario.AllReady(2).Exit(1, 1).Tell(Changed(1));
+
+        Assert.Equal(long.MaxValue, scenario.Supervisor.NextDeadlineMs);
+        Assert.Single(scenario.Supervisor.Slots);
+    }
+
+    private static FleetEvent.Changed Changed(int instances, bool mustReplace = false) => new(SupervisorScenario.Settings(instances), mustReplace);
+
+    private static IEnumerable<(int Slot, int Generation)> Spawned(SupervisorScenario scenario) =>
+        scenario.Effects.OfType<FleetEffect.Spawn>().Select(spawn => (spawn.Slot, spawn.Generation));
+}
