@@ -3,7 +3,6 @@ using System.Text;
 using BenchmarkDotNet.Attributes;
 using FastLB.Core.Balancing;
 using FastLB.Core.Loop;
-using FastLB.Core.Routing;
 
 namespace FastLB.Microbenchmarks;
 
@@ -197,15 +196,4 @@ public class StickyCookieBenchmarks
 
     [Benchmark]
     public bool Forged() => _cookie.TryRead(_forged, out _);
-}
-
-/// <summary>How long does it take to find the last of ten routes?</summary>
-[MemoryDiagnoser]
-public class RouteBenchmarks
-{
-    private readonly RouteTable _routes = new(
-        Enumerable.Range(0, 10).Select(i => new RouteRule($"host{i}.example.com", $"/v{i}/", $"pool{i}")));
-
-    [Benchmark]
-    public int LastOfTen() => _routes.Match("host9.example.com"u8, "/v9/articles?page=2"u8);
 }

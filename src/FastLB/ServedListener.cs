@@ -17,20 +17,23 @@ internal sealed class ServedListener
 
     private readonly Listener?[] _parts;
     private ConcurrencyPerClient? _perClient;
-    private RouteTable _routes;
+    private RouteTable[] _routes;
 
     private ServedListener(ListenerSettings settings, ListenSockets sockets, int loops)
     {
         Sockets = sockets;
         Settings = settings;
         _parts = new Listener?[loops];
-        _routes = new RouteTable(settings.Routes);
+        _routes = RouteTable.ForLoops(settings.Routes, Switches, _parts.Length);
         LimitClients();
     }
 
     public ListenerSettings Settings { get; private set; }
 
     public ListenSockets Sockets { get; }
+
+    /// <summary>What operators say of the maintenance of its named routes; it outlives reloads.</summary>
+    public RouteSwitches Switches { get; } = new();
 
     /// <summary>Binds the sockets; nobody accepts from them yet. 0, or -errno with nothing left open.</summary>
     /// <param name="besideOwn">Whether FastLB itself listens there already, so that an address in use says nothing.</param>
@@ -59,7 +62,7 @@ internal sealed class ServedListener
     public void Use(ListenerSettings settings)
     {
         Settings = settings;
-        _routes = new RouteTable(settings.Routes);
+        _routes = RouteTable.ForLoops(settings.Routes, Switches, _parts.Length);
         LimitClients();
     }
 
@@ -69,7 +72,7 @@ internal sealed class ServedListener
         var bound = Settings with { Bind = Sockets.Endpoint };
         Listener part = Settings.Protocol == ListenerProtocol.Tcp
             ? new TcpListener(proxy, bound, _perClient)
-            : new HttpListener(proxy, bound, _routes, _perClient);
+            : new HttpListener(proxy, bound, _routes[loop], _perClient);
         _parts[loop] = part;
         eventLoop.Listen(part, Sockets.Descriptors[loop]);
     }
@@ -81,7 +84,7 @@ internal sealed class ServedListener
         switch (_parts[loop])
         {
             case HttpListener http:
-                http.Use(bound, _routes, _perClient);
+                http.Use(bound, _routes[loop], _perClient);
                 break;
             case TcpListener tcp:
                 tcp.Use(bound, _perClient);

@@ -67,7 +67,7 @@ internal sealed partial class SimWorld
         ];
         _proxy = new ProxyLoop(_loop, _pools);
         var bind = Endpoint.Ip(IPAddress.Loopback, 8000);
-        RouteRule[] rules = [new RouteRule(null, "/r/", "app")];
+        RouteRule[] rules = [new RouteRule(null, "/r/", "app"), new RouteRule(null, "/none1", "") { Answer = new AnswerSettings { Status = 404, Body = "404\n"u8.ToArray() } }];
         _http = new HttpListener(_proxy, new ListenerSettings { Bind = bind, Routes = rules, Timeouts = _mood.Timeouts },
             new RouteTable(rules));
         _tcp = new TcpListener(_proxy, new ListenerSettings { Bind = bind, Routes = [new RouteRule(null, null, "raw")], Timeouts = _mood.Timeouts });

@@ -22,7 +22,7 @@ internal sealed class Stage
     internal Stage(
         Timeouts? timeouts = null, BufferPool? buffers = null, StickySettings? sticky = null, int workers = 1, NetworkMood? mood = null,
         string? path = null, string[]? hosts = null, int pipelineDepth = 16,
-        Acceleration acceleration = Acceleration.Auto, Core.Recording.AccessLogFilter? accessLog = null)
+        Acceleration acceleration = Acceleration.Auto, RouteRule[]? routes = null, Core.Recording.AccessLogFilter? accessLog = null)
     {
         Network = new SimNetwork(new RandomSource(1), mood ?? new NetworkMood(), e => FateOf(e), (e, socket) => _accepted.Enqueue(new StageSocket(socket, e)))
         {
@@ -42,7 +42,7 @@ internal sealed class Stage
         Workers = [.. Enumerable.Range(0, workers).Select(slot => MakeWorker(slot, 1))];
         Pool.Publish(new WorkerSet(Workers, []));
         Proxy = new ProxyLoop(Loop, [Pool]);
-        RouteRule[] rules = hosts is null ? [new RouteRule(null, path, "app")] : [.. hosts.Select(h => new RouteRule(h, path, "app"))];
+        RouteRule[] rules = routes ?? (hosts is null ? [new RouteRule(null, path, "app")] : [.. hosts.Select(h => new RouteRule(h, path, "app"))]);
         var listener = new ListenerSettings
         {
             Bind = Endpoint.Ip(IPAddress.Loopback, 8000),
@@ -50,8 +50,8 @@ internal sealed class Stage
             Timeouts = timeouts ?? Timeouts.Default,
             AccessLog = accessLog,
         };
-        Http = new HttpListener(Proxy, listener, new RouteTable(rules));
-        Tcp = new TcpListener(Proxy, listener);
+        Http = new HttpListener(Proxy, listener, new RouteTable(rules, Switches));
+        Tcp = new TcpListener(Proxy, listener with { Routes = [new RouteRule(null, null, "app")] });
         Loop.Listen(Http, Network.OpenBacklog());
         Loop.Listen(Tcp, Network.OpenBacklog());
     }
@@ -67,6 +67,8 @@ internal sealed class Stage
     internal Worker[] Workers { get; }
 
     internal HttpListener Http { get; }
+
+    internal RouteSwitches Switches { get; } = new();
 
     internal TcpListener Tcp { get; }
 

@@ -12,7 +12,7 @@ public sealed partial class ArchitectureTests
     {
         ["Loop"] = [],
         ["Http"] = ["Loop"],
-        ["Routing"] = [],
+        ["Routing"] = ["Loop", "Http", "Resilience"],
         ["Balancing"] = ["Loop", "Http", "Resilience"],
         ["Resilience"] = ["Loop"],
         ["Metrics"] = [],

@@ -16,7 +16,9 @@ public sealed class ErrorResponse : IEquatable<ErrorResponse>
     private ErrorResponse(int status, string contentType, byte[] body, string extraHeaders)
     {
         Status = status;
-        var head = $"HTTP/1.1 {status} {ReasonPhrase(status)}\r\nContent-Type: {contentType}\r\nContent-Length: {body.Length}\r\n{extraHeaders}";
+        var about = status is 204 or 304 ? "" : $"Content-Type: {contentType}\r\nContent-Length: {body.Length}\r\n";
+        body = status is 204 or 304 ? [] : body;
+        var head = $"HTTP/1.1 {status} {ReasonPhrase(status)}\r\n{about}{extraHeaders}";
         _closing = [.. Encoding.ASCII.GetBytes($"{head}Connection: close\r\n\r\n"), .. body];
         _staying = [.. Encoding.ASCII.GetBytes($"{head}\r\n"), .. body];
         _stayingHttp10 = [.. Encoding.ASCII.GetBytes($"{head}Connection: keep-alive\r\n\r\n"), .. body];
@@ -30,6 +32,13 @@ public sealed class ErrorResponse : IEquatable<ErrorResponse>
     /// <param name="body">At most what a buffer holds beside a head.</param>
     public static ErrorResponse Static(int status, string contentType, byte[] body) =>
         new(status, contentType, body, status == 503 ? "Retry-After: 1\r\n" : "");
+
+    /// <summary>An answer that a person has written, with header lines of theirs.</summary>
+    /// <param name="status">200 to 599.</param>
+    /// <param name="contentType">Printable ASCII.</param>
+    /// <param name="body">At most what a buffer holds beside a head; none where the status has none (RFC 9110 15.3.5, 15.4.5).</param>
+    /// <param name="lines">Whole lines with their CRLF, none of them about framing or the connection.</param>
+    internal static ErrorResponse Static(int status, string contentType, byte[] body, string lines) => new(status, contentType, body, lines);
 
     private readonly byte[] _closing;
     private readonly byte[] _staying;
@@ -56,7 +65,26 @@ public sealed class ErrorResponse : IEquatable<ErrorResponse>
 
     private static string ReasonPhrase(int status) => status switch
     {
+        201 => "Created",
+        202 => "Accepted",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
         400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        406 => "Not Acceptable",
+        409 => "Conflict",
+        410 => "Gone",
+        415 => "Unsupported Media Type",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        451 => "Unavailable For Legal Reasons",
+        500 => "Internal Server Error",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
@@ -88,6 +116,8 @@ public static class ErrorResponses
     public static ErrorResponse BodyTimeout { get; } = new(408, "the request body stopped arriving");
 
     public static ErrorResponse NoRoute { get; } = new(404, "no route matches this host and path");
+
+    public static ErrorResponse PathAmbiguous { get; } = new(400, "the path can be read in several ways that lead to different places");
 
     public static ErrorResponse NoWorker { get; } = new(503, "no worker took the request in time", "Retry-After: 1\r\n");
 

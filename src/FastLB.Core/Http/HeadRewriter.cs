@@ -14,6 +14,9 @@ internal readonly ref struct RequestRewrite
 
     /// <summary>The sticky cookie that the worker does not get to see; empty: cookies pass as they are.</summary>
     public ReadOnlySpan<byte> StrippedCookie { get; init; }
+
+    /// <summary>What the route changes; null: nothing.</summary>
+    public HeadEdits? Edits { get; init; }
 }
 
 /// <summary>What the proxy adds to a response on its way to a client.</summary>
@@ -32,6 +35,9 @@ internal readonly ref struct ResponseRewrite
 
     /// <summary>A whole Set-Cookie line with its CRLF, or empty.</summary>
     public ReadOnlySpan<byte> SetCookieLine { get; init; }
+
+    /// <summary>What the route changes; null: nothing.</summary>
+    public HeadEdits? Edits { get; init; }
 }
 
 /// <summary>
@@ -63,27 +69,35 @@ internal static class HeadRewriter
     {
         var writer = new HeadWriter(destination);
         writer.Write(source.Slice(head.MethodStart, head.MethodLength + 1));
-        if (facts.PathLength == 0)
+        var edits = rewrite.Edits;
+        if (edits is { Target.IsEmpty: false })
+        {
+            writer.Write(edits.Target);
+        }
+        else if (facts.PathLength == 0)
         {
             // An absolute target without a path means the root, or with OPTIONS the server (RFC 9112 3.2.1, 3.2.4).
             writer.Write(head.Method == RequestMethod.Options ? "*"u8 : "/"u8);
         }
+        else
+        {
+            writer.Write(source.Slice(facts.PathStart, facts.PathLength));
+        }
 
-        writer.Write(source.Slice(facts.PathStart, facts.PathLength));
         writer.Write(" HTTP/1.1\r\n"u8);
         var host = source.Slice(facts.HostStart, facts.HostLength);
         var dropped = DroppedFromRequests;
-        if (facts.IsAbsoluteForm || !head.Has(HeaderId.Host))
+        if (facts.IsAbsoluteForm || !head.Has(HeaderId.Host) || edits is { Host.IsEmpty: false })
         {
             dropped |= 1u << (int)HeaderId.Host;
             writer.Write("Host: "u8);
-            writer.Write(host.IsEmpty ? rewrite.FallbackHost : host);
+            writer.Write(edits is { Host.IsEmpty: false } ? edits.Host : host.IsEmpty ? rewrite.FallbackHost : host);
             writer.Write("\r\n"u8);
         }
 
         var cookies = rewrite.StrippedCookie.IsEmpty ? 0u : 1u << (int)HeaderId.Cookie;
-        CopyHeaders(source, head, facts.Connection, dropped | cookies, ref writer);
-        if ((head.Present & cookies) != 0)
+        CopyHeaders(source, head, facts.Connection, dropped | cookies, edits, ref writer);
+        if ((head.Present & cookies) != 0 && !(edits is { RemovesAny: true } && edits.Removes("Cookie"u8)))
         {
             CopyCookies(source, head, rewrite.StrippedCookie, ref writer);
         }
@@ -96,6 +110,11 @@ internal static class HeadRewriter
             writer.Write("X-Forwarded-Host: "u8);
             writer.Write(host);
             writer.Write("\r\n"u8);
+        }
+
+        if (edits is not null)
+        {
+            writer.Write(edits.Lines);
         }
 
         if (facts.ExpectsContinue)
@@ -127,7 +146,12 @@ internal static class HeadRewriter
         writer.Write(" "u8);
         writer.Write(source.Slice(head.ReasonStart, head.ReasonLength));
         writer.Write("\r\n"u8);
-        CopyHeaders(source, head, facts.Connection, AlwaysDropped, ref writer);
+        CopyHeaders(source, head, facts.Connection, AlwaysDropped, rewrite.Edits, ref writer);
+        if (rewrite.Edits is { } edits)
+        {
+            writer.Write(edits.Lines);
+        }
+
         if (!rewrite.SetCookieLine.IsEmpty)
         {
             // An answer that carries somebody's session must not be shared by a cache (RFC 9111 3.5, 5.2.2.7).
@@ -163,10 +187,11 @@ internal static class HeadRewriter
     }
 
     private static void CopyHeaders(
-        ReadOnlySpan<byte> source, MessageHead head, in ConnectionOptions options, uint dropped, ref HeadWriter writer)
+        ReadOnlySpan<byte> source, MessageHead head, in ConnectionOptions options, uint dropped, HeadEdits? edits, ref HeadWriter writer)
     {
         var headersEnd = head.Length - 2;
-        if ((head.Present & dropped) == 0)
+        var removesMore = edits is { RemovesAny: true };
+        if ((head.Present & dropped) == 0 && !removesMore)
         {
             writer.Write(source[head.HeadersStart..headersEnd]);
             return;
@@ -180,7 +205,8 @@ internal static class HeadRewriter
             ref readonly var line = ref headers[i];
             var bit = 1u << (int)line.Id;
             var isKept = (bit & dropped) == 0
-                && ((bit & NeverNamed) != 0 || !options.Names(source, source.Slice(line.NameStart, line.NameLength)));
+                && ((bit & NeverNamed) != 0 || !options.Names(source, source.Slice(line.NameStart, line.NameLength)))
+                && !(removesMore && edits!.Removes(source.Slice(line.NameStart, line.NameLength)));
             if (isKept)
             {
                 continue;

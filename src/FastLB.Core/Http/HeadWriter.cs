@@ -32,4 +32,7 @@ internal ref struct HeadWriter(Span<byte> destination)
 
         Overflowed = true;
     }
+
+    /// <summary>Takes back what was written behind <paramref name="length"/>.</summary>
+    public void Rewind(int length) => Length = Math.Min(Length, length);
 }

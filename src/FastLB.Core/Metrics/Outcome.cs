@@ -18,6 +18,9 @@ public enum Outcome : byte
     /// <summary>No route matched (404).</summary>
     NoRoute,
 
+    /// <summary>Its route has an answer of its own: a redirect, a fixed answer, or that it is closed for maintenance.</summary>
+    AnsweredHere,
+
     /// <summary>No worker took the request in time (503).</summary>
     NoWorker,
 
@@ -68,6 +71,7 @@ public static class Outcomes
         Outcome.ClientTimeout => "client-timeout",
         Outcome.ClientAborted => "client-aborted",
         Outcome.NoRoute => "no-route",
+        Outcome.AnsweredHere => "answered-here",
         Outcome.NoWorker => "no-worker",
         Outcome.QueueFull => "queue-full",
         Outcome.BreakerOpen => "breaker-open",

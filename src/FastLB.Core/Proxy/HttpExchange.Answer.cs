@@ -34,7 +34,7 @@ internal sealed partial class HttpExchange
         if (_answerStarted)
         {
             // The head has its limit as a whole; only afterwards is it silence that counts.
-            Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
+            Loop.Timers.Arm(_upstream!, Loop.NowMs + PoolTimeouts.ResponseMs);
         }
 
         PumpAnswer();
@@ -137,7 +137,7 @@ internal sealed partial class HttpExchange
         }
 
         // A worker that says that it is still at work gets its time anew.
-        Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
+        Loop.Timers.Arm(_upstream!, Loop.NowMs + PoolTimeouts.ResponseMs);
 
         // HTTP/1.0 knows no informational answers (RFC 9110 15.2).
         if (_clientVersion == HttpVersion.Http11)
@@ -187,33 +187,54 @@ internal sealed partial class HttpExchange
 
         // The head stands in the scratch memory now, so the framing of the body may be written over where it came from.
         _answerBody = new BodyRelay(facts.Body, chunked);
-        var buffer = _answer.Buffer!;
-        var bodyStart = _answer.Start + head.Length;
-        var body = new RelayResult(RelayStatus.More, bodyStart, bodyStart, bodyStart);
-        if (!_answerBody.IsComplete && bodyStart < _answer.End)
-        {
-            body = _answerBody.Take(buffer, bodyStart, _answer.End, out _);
-        }
-
-        var start = body.SendStart - length;
-        if (body.Status == RelayStatus.Invalid || start < 0)
+        var goesAlone = length > head.Length + RoomInPlace && _route!.Route.ResponseChanges is not null;
+        LoopBuffer? own = null;
+        if (goesAlone && !TryRentHead(length, out own))
         {
             FailAnswer();
             return;
         }
 
-        _proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(start));
+        var buffer = _answer.Buffer!;
+        var bodyStart = _answer.Start + head.Length;
+        var body = new RelayResult(RelayStatus.More, bodyStart, bodyStart, bodyStart);
+        if (!goesAlone && !_answerBody.IsComplete && bodyStart < _answer.End)
+        {
+            body = _answerBody.Take(buffer, bodyStart, _answer.End, out _);
+        }
+
+        var start = body.SendStart - length;
+        if (!goesAlone && (body.Status == RelayStatus.Invalid || start < 0))
+        {
+            FailAnswer();
+            return;
+        }
+
+        if (!goesAlone)
+        {
+            _proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(start));
+        }
+
         _answerStarted = true;
         NoteAnswerBegins(head.StatusCode);
         ReleaseKeptRequest();
-        if (_pool!.Pool.Settings.Retries.AttemptMs > 0 || _retries > 0)
+        if (Retries.AttemptMs > 0 || _retries > 0)
         {
             // What ran was the time of an attempt. From here on it is silence that counts.
-            Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool.Timeouts.ResponseMs);
+            Loop.Timers.Arm(_upstream!, Loop.NowMs + PoolTimeouts.ResponseMs);
         }
 
         _proxy.Metrics.CountResponse(head.StatusCode);
-        SendToClient(buffer, start, body.SendEnd);
+        if (own is not null)
+        {
+            SendToClient(own, LoopBuffer.DataOffset, LoopBuffer.DataOffset + length);
+            own.Release();
+        }
+        else
+        {
+            SendToClient(buffer, start, body.SendEnd);
+        }
+
         _answer.Consume(body.Consumed - _answer.Start);
         if (_answerBody.IsComplete)
         {
@@ -231,6 +252,7 @@ internal sealed partial class HttpExchange
             Close = _closeAfter,
             Chunked = chunked,
             Upgrade = head.StatusCode == 101,
+            Edits = facts.IsInformational ? null : EditAnswer(),
             SetCookieLine = isFinal ? RequestRoute.CookieLineFor(_pool!, _upstreamPool!.Worker, _affinity.Slot) : default,
         };
         return HeadRewriter.WriteResponse(source, head, facts, rewrite, _proxy.HeadScratch);

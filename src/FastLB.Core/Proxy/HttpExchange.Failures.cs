@@ -95,7 +95,7 @@ internal sealed partial class HttpExchange
         {
             // The worker cannot go on before the client does, whose own timer runs, or it is taking the request slowly.
             _upstreamSendSeen = Loop.SendProgress(_upstream!);
-            Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
+            Loop.Timers.Arm(_upstream!, Loop.NowMs + PoolTimeouts.ResponseMs);
         }
         else if (_answerStarted)
         {
@@ -173,7 +173,7 @@ internal sealed partial class HttpExchange
     /// <summary>No byte of an answer came in time: in that of this attempt, or in that of all of them.</summary>
     private void OnAnswerLate()
     {
-        if (Loop.NowMs >= _answerDeadlineMs || _pool!.Pool.Settings.Retries.AttemptMs == 0 || _lane is not null)
+        if (Loop.NowMs >= _answerDeadlineMs || Retries.AttemptMs == 0 || _lane is not null)
         {
             _attemptEnd = AttemptEnd.AnswerLate;
             DropUpstream(failed: true);
@@ -228,9 +228,9 @@ internal sealed partial class HttpExchange
     /// <summary>Whether one more attempt is configured for such a failure, affordable, and still in time for its answer.</summary>
     private bool MayRetry(RetryOn failure)
     {
-        var settings = _pool!.Pool.Settings.Retries;
+        var settings = Retries;
         return _retries < settings.Attempts && (settings.On & failure) != 0
-            && (_retries == 0 || Loop.NowMs < _answerDeadlineMs) && _pool.Budget.TryWithdraw(Loop.NowMs);
+            && (_retries == 0 || Loop.NowMs < _answerDeadlineMs) && _pool!.Budget.TryWithdraw(Loop.NowMs);
     }
 
     /// <summary>
@@ -239,11 +239,11 @@ internal sealed partial class HttpExchange
     /// </summary>
     private void RetrySent(Worker worker)
     {
-        var settings = _pool!.Pool.Settings.Retries;
+        var settings = Retries;
         DropUpstream(failed: true);
         _avoided = worker;
         _retries++;
-        var pauseMs = _retries == 1 && _pool.CanPickOther(worker) ? 0 : Backoff.DelayMs(_retries - 1, settings.BackoffMs, settings.MaxBackoffMs, Loop.Random);
+        var pauseMs = _retries == 1 && _pool!.CanPickOther(worker) ? 0 : Backoff.DelayMs(_retries - 1, settings.BackoffMs, settings.MaxBackoffMs, Loop.Random);
         if (pauseMs == 0)
         {
             Retry(worker);
@@ -327,7 +327,7 @@ internal sealed partial class HttpExchange
         {
             _queuedForSuccessor = true;
             _phase = Phase.Queued;
-            Loop.Timers.Arm(_client!, Loop.NowMs + _pool.Timeouts.QueueMs);
+            Loop.Timers.Arm(_client!, Loop.NowMs + PoolTimeouts.QueueMs);
             _client!.WatchClient();
         }
         else

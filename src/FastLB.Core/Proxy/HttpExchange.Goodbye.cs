@@ -49,9 +49,9 @@ internal sealed partial class HttpExchange
 
     private void BeginTunnelTimes()
     {
-        var lifetimeMs = _pool!.Timeouts.TunnelLifetimeMs;
+        var lifetimeMs = PoolTimeouts.TunnelLifetimeMs;
         _lifeEndMs = lifetimeMs > 0 ? Loop.NowMs + lifetimeMs : 0;
-        if (_proxy.IsDraining)
+        if (_client!.IsDraining)
         {
             SayGoodbye(WebSocketClose.GoingAway, GoodbyeWindowMs(ClientTimeouts));
         }
@@ -63,7 +63,7 @@ internal sealed partial class HttpExchange
     /// <summary>Bytes have come or gone, so the silence begins anew.</summary>
     private void RestartSilence()
     {
-        var silenceMs = _pool!.Timeouts.TunnelMs;
+        var silenceMs = PoolTimeouts.TunnelMs;
         _quietEndMs = Loop.NowMs + (_relay!.IsHalfClosed ? Math.Min(silenceMs, ClientTimeouts.BodyMs) : silenceMs);
         if (_relay.HasToldClient && _answerEndMs == 0)
         {

@@ -29,7 +29,7 @@ internal sealed partial class HttpExchange
 
         _answerMovedSeen = 0;
         _clientSendSeen = 0;
-        Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
+        Loop.Timers.Arm(_upstream!, Loop.NowMs + PoolTimeouts.ResponseMs);
         Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
         Loop.Move(_upstream!, _client!, limit);
         return true;
@@ -62,7 +62,7 @@ internal sealed partial class HttpExchange
                 FinishRequest();
                 break;
             default:
-                Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
+                Loop.Timers.Arm(_upstream!, Loop.NowMs + PoolTimeouts.ResponseMs);
                 PumpAnswer();
                 break;
         }
@@ -91,7 +91,7 @@ internal sealed partial class HttpExchange
 
         _requestMovedSeen = 0;
         _upstreamSendSeen = 0;
-        Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
+        Loop.Timers.Arm(_upstream!, Loop.NowMs + PoolTimeouts.ResponseMs);
         Loop.Move(_client, _upstream!, limit);
         return true;
     }
@@ -113,7 +113,7 @@ internal sealed partial class HttpExchange
         }
 
         _client!.BringsMuch = result.End == MoveEnd.Complete;
-        Loop.Timers.Arm(_upstream!, Loop.NowMs + _pool!.Timeouts.ResponseMs);
+        Loop.Timers.Arm(_upstream!, Loop.NowMs + PoolTimeouts.ResponseMs);
         PumpRequest();
     }
 

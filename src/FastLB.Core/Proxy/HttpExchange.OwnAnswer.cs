@@ -34,7 +34,11 @@ internal sealed partial class HttpExchange
     /// <summary>
     /// Answers the request ourselves. The outcome is decided here. A request whose body was not read to the end takes its connection with it.
     /// </summary>
-    internal void Answer(ErrorResponse response, Outcome outcome, bool close)
+    /// <param name="response">What is answered.</param>
+    /// <param name="outcome">How the request ended.</param>
+    /// <param name="close">Whether the connection ends in any case.</param>
+    /// <param name="lines">Header lines of this answer alone; only where no informational answer was sent.</param>
+    internal void Answer(ErrorResponse response, Outcome outcome, bool close, ReadOnlySpan<byte> lines = default)
     {
         Invariant.That(_upstream is null && !_answerStarted, "our own answer stands alone");
         SetOutcome(outcome);
@@ -44,20 +48,19 @@ internal sealed partial class HttpExchange
         if (_client!.IsSending)
         {
             // An informational answer is still on its way out.
+            Invariant.That(lines.IsEmpty, "what a route answers is answered at once");
             _dueAnswer = response;
             return;
         }
 
-        SendOwnAnswer(response);
+        SendOwnAnswer(response, lines);
     }
 
-    private void SendOwnAnswer(ErrorResponse response)
+    private void SendOwnAnswer(ErrorResponse response, ReadOnlySpan<byte> ownLines = default)
     {
         var bytes = response.Bytes(_closeAfter, _method == RequestMethod.Head, _clientVersion);
         Span<byte> lines = stackalloc byte[RateLimitLines.MaxBytes + RequestIdLine.Bytes];
-        RequestIdLine.Write(RequestId, lines);
-        var extraLength = RequestIdLine.Bytes + (_exceeded is { } limit ? RateLimitLines.Write(limit, _verdict, lines[RequestIdLine.Bytes..]) : 0);
-        var extra = lines[..extraLength];
+        var extra = _outcome == Outcome.AnsweredHere ? ownLines : LinesOfError(lines);
         _status = (short)response.Status;
         if (Loop.Buffers.TryRent(bytes.Length + extra.Length) is not { } buffer)
         {
@@ -72,6 +75,13 @@ internal sealed partial class HttpExchange
         _proxy.Metrics.CountResponse(response.Status);
         SendToClient(buffer, LoopBuffer.DataOffset, LoopBuffer.DataOffset + bytes.Length + extra.Length);
         buffer.Release();
+    }
+
+    /// <summary>By which the request's story is found, and what rate limits say of themselves.</summary>
+    private ReadOnlySpan<byte> LinesOfError(Span<byte> lines)
+    {
+        RequestIdLine.Write(RequestId, lines);
+        return lines[..(RequestIdLine.Bytes + (_exceeded is { } limit ? RateLimitLines.Write(limit, _verdict, lines[RequestIdLine.Bytes..]) : 0))];
     }
 
     private void AfterOwnAnswer()

@@ -75,6 +75,7 @@ internal sealed partial class HttpExchange
     private void Describe(in PipelinedRequest request, LoopPool pool, LoopBuffer heads)
     {
         NoteTakenOver(request, heads);
+        _route = request.Route;
         _beganNs = request.BeganNs;
         _sentNs = request.BeganNs;
         _answerDeadlineMs = Loop.NowMs + pool.Timeouts.ResponseMs;

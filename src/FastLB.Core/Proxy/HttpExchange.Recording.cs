@@ -57,11 +57,11 @@ internal sealed partial class HttpExchange
         line[.._startLineLength].CopyTo(_startLine);
     }
 
-    private void NoteRoute(ReadOnlySpan<byte> source, in RequestFacts facts)
+    private void NoteRoute()
     {
         if (_record is { } record)
         {
-            record.Facts.Route = RequestRoute.RuleOf(_client!.Listener, source, facts);
+            record.Facts.Route = _route!.Route.Number;
         }
     }
 
@@ -144,12 +144,12 @@ internal sealed partial class HttpExchange
     {
         Outcome.ClientTimeout when _pool is null => (DecidingLimit.HeadTimeout, ClientTimeouts.HeadMs),
         Outcome.ClientTimeout => (DecidingLimit.BodyTimeout, ClientTimeouts.BodyMs),
-        Outcome.NoWorker => (DecidingLimit.QueueTimeout, _pool!.Timeouts.QueueMs),
+        Outcome.NoWorker => (DecidingLimit.QueueTimeout, PoolTimeouts.QueueMs),
         Outcome.QueueFull => (DecidingLimit.QueueLength, _pool!.Pool.Settings.Queue.Length),
         Outcome.BreakerOpen => (DecidingLimit.Breaker, 0),
         Outcome.RateLimited => (DecidingLimit.RateLimit, 0),
-        Outcome.ConnectTimeout => (DecidingLimit.ConnectTimeout, _pool!.Timeouts.ConnectMs),
-        Outcome.WorkerTimeout => (DecidingLimit.ResponseTimeout, _pool!.Timeouts.ResponseMs),
+        Outcome.ConnectTimeout => (DecidingLimit.ConnectTimeout, PoolTimeouts.ConnectMs),
+        Outcome.WorkerTimeout => (DecidingLimit.ResponseTimeout, PoolTimeouts.ResponseMs),
         Outcome.DrainDeadline => (DecidingLimit.DrainTimeout, ClientTimeouts.DrainMs),
         _ => (DecidingLimit.None, 0),
     };

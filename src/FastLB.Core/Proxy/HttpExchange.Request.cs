@@ -17,7 +17,7 @@ internal sealed partial class HttpExchange
         _clientVersion = head.Version;
         _method = head.Method;
         NoteHead(source, head);
-        var refusal = RequestRules.Check(source, head, settings.Limits, out var facts);
+        var refusal = RequestRules.Check(source, head, client.Listener.HeadLimits, out var facts);
         if (refusal != Refusal.None)
         {
             Refuse(refusal);
@@ -27,17 +27,29 @@ internal sealed partial class HttpExchange
         _clientClosesToo = facts.Connection.Close || (head.Version == HttpVersion.Http10 && !facts.Connection.KeepAlive);
         _closeAfter = _clientClosesToo || client.IsDraining || client.HasEnded;
         _expectsContinue = facts.ExpectsContinue;
-        _requestBody = new BodyRelay(facts.Body, facts.Body.Kind == BodyKind.Chunked, settings.Limits.BodyBytes);
-
-        _pool = RequestRoute.PoolOf(client.Listener, source, facts);
-        if (_pool is null)
+        var rule = client.Listener.Routes.Match(source, head, facts);
+        _route = rule < 0 ? null : client.Listener.RouteOf(rule);
+        var maxBodyBytes = _route?.MaxBodyBytes ?? settings.Limits.BodyBytes;
+        _requestBody = new BodyRelay(facts.Body, facts.Body.Kind == BodyKind.Chunked, maxBodyBytes);
+        if (facts.Body.Length > maxBodyBytes)
         {
-            client.Received.Consume(head.Length);
-            Answer(ErrorResponses.NoRoute, Outcome.NoRoute, close: false);
+            Refuse(Refusal.BodyTooLarge);
             return;
         }
 
-        NoteRoute(source, facts);
+        if (_route is null)
+        {
+            AnswerUnrouted(rule, head);
+            return;
+        }
+
+        NoteRoute();
+        if (TryAnswerHere(source, head, facts))
+        {
+            return;
+        }
+
+        _pool = _route.Pool!;
         _pool.Counters.Requests++;
         _pool.Budget.Deposit();
         if (FirstExceeded(source, head, facts) is { } exceeded)
@@ -75,7 +87,7 @@ internal sealed partial class HttpExchange
         {
             var settings = limit.Settings;
             var key = settings.Key == KeySource.Route
-                ? RequestRoute.HashOf(_client!.Listener, source, facts, limit.Seed)
+                ? RequestRoute.HashOf(_client!.Listener, _route!, limit.Seed)
                 : RequestKey.HashOf(settings.Key, settings.KeyName.Bytes, _client!.Address, source, head, facts, limit.Seed);
             _verdict = limit.Limiter.TryTake(key, Loop.NowNs / 1000);
             if (!_verdict.Allowed)
@@ -134,8 +146,14 @@ internal sealed partial class HttpExchange
     {
         Span<byte> addressText = stackalloc byte[ClientAddress.MaxTextLength];
         _client!.Address.TryFormat(addressText, out var addressLength);
+        if (!TryEditRequest(source, head, facts, addressText[..addressLength], out var edits))
+        {
+            return Refusal.HeadTooLarge;
+        }
+
         var rewrite = new RequestRewrite
         {
+            Edits = edits,
             ClientAddress = addressText[..addressLength],
             FallbackHost = _client.Listener.FallbackHost,
             Upgrade = _wantsUpgrade,
@@ -144,7 +162,7 @@ internal sealed partial class HttpExchange
         if (_requestBody.IsComplete)
         {
             // The usual case: a small buffer of its own, and the client's large one goes back at once.
-            _requestBuffer = Loop.Buffers.TryRent(Math.Min(head.Length + LoopBuffer.DataOffset, BufferPool.LargeCapacity));
+            _requestBuffer = Loop.Buffers.TryRent(Math.Min(head.Length + (edits?.MaxGrowth ?? 0) + LoopBuffer.DataOffset, BufferPool.LargeCapacity));
             if (_requestBuffer is null)
             {
                 return Refusal.None;
@@ -164,6 +182,15 @@ internal sealed partial class HttpExchange
         if (length < 0)
         {
             return Refusal.HeadTooLarge;
+        }
+
+        if (length > head.Length + RoomInPlace && edits is not null)
+        {
+            _client.Received.Consume(head.Length);
+            _requestStart = LoopBuffer.DataOffset;
+            _requestEnd = LoopBuffer.DataOffset + length;
+            _wholeRequestKept = false;
+            return TryRentHead(length, out _requestBuffer) || length <= BufferPool.LargeCapacity ? Refusal.None : Refusal.HeadTooLarge;
         }
 
         var buffer = _client.Received.Buffer!;
@@ -256,7 +283,7 @@ internal sealed partial class HttpExchange
         _phase = Phase.Queued;
         if (!waitsSince)
         {
-            Loop.Timers.Arm(_client!, Loop.NowMs + _pool.Timeouts.QueueMs);
+            Loop.Timers.Arm(_client!, Loop.NowMs + PoolTimeouts.QueueMs);
         }
 
         _client!.WatchClient();
@@ -306,7 +333,7 @@ internal sealed partial class HttpExchange
             _phase = Phase.Connecting;
             _upstream = connection;
             connection.Hold(admission);
-            Loop.Timers.Arm(connection, Loop.NowMs + _pool!.Timeouts.ConnectMs);
+            Loop.Timers.Arm(connection, Loop.NowMs + PoolTimeouts.ConnectMs);
         }
         else
         {
@@ -344,7 +371,7 @@ internal sealed partial class HttpExchange
         _sentNs = Loop.NowNs;
         if (_retries == 0)
         {
-            _answerDeadlineMs = Loop.NowMs + _pool!.Timeouts.ResponseMs;
+            _answerDeadlineMs = Loop.NowMs + PoolTimeouts.ResponseMs;
         }
 
         ArmForAnswer();
@@ -356,8 +383,8 @@ internal sealed partial class HttpExchange
     /// <summary>All attempts together have the time of one; each of them, while others may follow, what is configured for an attempt.</summary>
     private void ArmForAnswer()
     {
-        var retries = _pool!.Pool.Settings.Retries;
-        var endMs = _retries == 0 ? Loop.NowMs + _pool.Timeouts.ResponseMs : Math.Max(Loop.NowMs + 1, _answerDeadlineMs);
+        var retries = Retries;
+        var endMs = _retries == 0 ? Loop.NowMs + PoolTimeouts.ResponseMs : Math.Max(Loop.NowMs + 1, _answerDeadlineMs);
         if (retries.AttemptMs > 0 && _retries < retries.Attempts && _requestBuffer is not null)
         {
             endMs = Math.Min(endMs, Loop.NowMs + retries.AttemptMs);

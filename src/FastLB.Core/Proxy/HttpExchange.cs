@@ -11,7 +11,7 @@ namespace FastLB.Core.Proxy;
 /// One request and its answer: everything that a connection needs only while it is busy. It is rented when a head is complete (or
 /// refused) and given back when the answer is out. Its steps are those that <see cref="HttpConnection"/> counts: .Request.cs
 /// has 3 to 6, .Answer.cs 7 and 8, .Moving.cs how large bodies go, this file 9. What goes wrong on the way is told in .Failures.cs, the balancer's own answers
-/// stand in .OwnAnswer.cs, what follows a 101 in .Tunnel.cs, and what is written down of all that in .Recording.cs.
+/// stand in .OwnAnswer.cs, what a route changes in .Routed.cs, what follows a 101 in .Tunnel.cs, and what is written down of all that in .Recording.cs.
 /// <para>
 /// A call that ends the exchange (<see cref="FinishRequest"/>, an abort) may begin the connection's next one in the same object, so
 /// it is the last thing that its caller does.
@@ -96,7 +96,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
 
     private EventLoop Loop => _proxy.Loop;
 
-    private Timeouts ClientTimeouts => _client!.Timeouts;
+    private Timeouts ClientTimeouts => _route?.ClientTimeouts ?? _client!.Timeouts;
 
     /// <summary>False when answers of the client's pipeline follow, so that the connection cannot end here.</summary>
     private bool IsLast => !_client!.HasMoreAhead;
@@ -234,7 +234,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         _proxy.Metrics.Count(outcome);
         _pool?.Counters.Count(outcome);
         _outcome = outcome;
-        if (outcome != Outcome.Completed)
+        if (outcome is not (Outcome.Completed or Outcome.AnsweredHere))
         {
             NoteFailure(outcome);
         }
@@ -267,6 +267,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         ForgetTunnel();
         _clientClosesToo = false;
         _pool = null;
+        ForgetRoute();
         _requestBody = default;
         _answerSeen = 0;
         _answerStarted = false;

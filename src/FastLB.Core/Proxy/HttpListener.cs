@@ -1,5 +1,6 @@
 using System.Text;
 using FastLB.Core.Balancing;
+using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Resilience;
 using FastLB.Core.Routing;
@@ -10,7 +11,7 @@ namespace FastLB.Core.Proxy;
 public sealed class HttpListener : Listener
 {
     private readonly ProxyLoop _proxy;
-    private LoopPool[] _pools = [];
+    private LoopRoute[] _routes = [];
 
     public HttpListener(ProxyLoop proxy, ListenerSettings settings, RouteTable routes, ConcurrencyPerClient? perClient = null)
     {
@@ -20,6 +21,7 @@ public sealed class HttpListener : Listener
         Name = settings.Bind.ToString();
         NameBytes = Encoding.UTF8.GetBytes(Name);
         Identity = KeyHash.Of(NameBytes);
+        HeadLimits = settings.Limits;
         FallbackHost = Encoding.ASCII.GetBytes(settings.Bind.IsUnix ? "localhost" : settings.Bind.ToString());
         Use(settings, routes, perClient);
     }
@@ -43,14 +45,17 @@ public sealed class HttpListener : Listener
     /// <summary>What stands in Host towards a worker when an HTTP/1.0 client sent none.</summary>
     internal byte[] FallbackHost { get; }
 
+    /// <summary>The limits that a request's head is checked against; where routes have limits for bodies, those are checked afterwards.</summary>
+    internal HttpLimits HeadLimits { get; private set; }
+
+    /// <summary>What a rule does, by its number.</summary>
+    internal LoopRoute RouteOf(int rule) => _routes[rule];
+
     /// <summary>True once it has been taken out of the configuration: answers to those who came by it say that the connection closes.</summary>
     internal bool IsDraining => DrainWindowMs >= 0;
 
     /// <summary>Within how many milliseconds its idle connections close; -1 as long as it serves.</summary>
     internal int DrainWindowMs { get; set; } = -1;
-
-    /// <summary>The pool that a rule sends to.</summary>
-    internal LoopPool PoolOf(int rule) => _pools[rule];
 
     /// <summary>From the next request on. The pools that the routes name are the loop's already.</summary>
     public void Use(ListenerSettings settings, RouteTable routes, ConcurrencyPerClient? perClient)
@@ -58,7 +63,8 @@ public sealed class HttpListener : Listener
         Settings = settings;
         Routes = routes;
         PerClient = perClient;
-        _pools = [.. routes.Rules.Select(r => _proxy.PoolNamed(r.PoolName))];
+        HeadLimits = routes.HasBodyLimits ? settings.Limits with { BodyBytes = long.MaxValue } : settings.Limits;
+        _routes = [.. routes.Routes.Select(r => new LoopRoute(r, r.Rule.PoolName.Length == 0 ? null : _proxy.PoolNamed(r.Rule.PoolName), settings))];
     }
 
     public override Peer? OnAccepting(in ClientAddress address)

@@ -9,7 +9,7 @@ internal sealed partial class HttpPipeline
 {
     private bool _isRecording;
 
-    private RequestRecord? RecordOf(ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts)
+    private RequestRecord? RecordOf(ReadOnlySpan<byte> source, MessageHead head, LoopRoute route)
     {
         var listener = _client!.Listener;
         if (listener.Settings.AccessLog is not { } filter || _proxy.Recorder.RentFor(filter) is not { } record)
@@ -19,7 +19,7 @@ internal sealed partial class HttpPipeline
 
         _isRecording = true;
         RecordHead.Keep(record, source, head);
-        record.Facts.Route = RequestRoute.RuleOf(listener, source, facts);
+        record.Facts.Route = route.Route.Number;
         record.Facts.QueueNs = 0;
         record.Facts.ConnectNs = 0;
         return record;

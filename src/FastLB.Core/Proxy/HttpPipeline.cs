@@ -15,6 +15,7 @@ internal struct PipelinedRequest
     /// <summary>How many of the client's bytes it and those before it were.</summary>
     internal int SourceEnd;
     internal Affinity Affinity;
+    internal LoopRoute Route;
 
     /// <summary>When the loop saw it, in nanoseconds of its clock.</summary>
     internal long BeganNs;
@@ -106,6 +107,7 @@ internal sealed partial class HttpPipeline
         if (_count < 2 || !OpenLanes())
         {
             ForgetRecords(0);
+            _requests.AsSpan(0, _count).Clear();
             _count = 0;
             return false;
         }
@@ -141,7 +143,8 @@ internal sealed partial class HttpPipeline
             }
 
             if (!MayRunAhead(head) || RequestRules.Check(rest, head, limits, out var facts) != Refusal.None || facts.Connection.Close
-                || RequestRoute.PoolOf(client.Listener, rest, facts) is not { } pool)
+                || client.Listener.Routes.Match(rest, head, facts) is not (>= 0 and var rule)
+                || client.Listener.RouteOf(rule) is not { MayRunAhead: true, Pool: { } pool } route)
             {
                 return;
             }
@@ -180,10 +183,11 @@ internal sealed partial class HttpPipeline
                 End = end + written,
                 SourceEnd = consumed,
                 Affinity = affinity,
+                Route = route,
                 BeganNs = Loop.NowNs,
                 Method = head.Method,
                 SourceLength = head.Length,
-                Record = RecordOf(rest, head, facts),
+                Record = RecordOf(rest, head, route),
             };
             end += written;
         }
@@ -305,6 +309,7 @@ internal sealed partial class HttpPipeline
         _pool = null;
         FirstChoice = null;
         _openLanes = 0;
+        _requests.AsSpan(0, _count).Clear();
         _count = 0;
         _next = 0;
         _laneCount = 0;

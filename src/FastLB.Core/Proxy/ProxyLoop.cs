@@ -64,6 +64,9 @@ public sealed class ProxyLoop : OwnCacheLines
     /// <summary>Where a rewritten head is put together before it is moved in front of its body.</summary>
     internal byte[] HeadScratch { get; } = new byte[BufferPool.LargeCapacity];
 
+    /// <summary>Where a route's changes to the head at hand stand; made when the first route needs it.</summary>
+    internal HeadEdits Edits => field ??= new HeadEdits();
+
     /// <summary>
     /// Ends in good order: answers say that they are the last on their connection, idle connections close spread over
     /// the window. The listeners have stopped before.

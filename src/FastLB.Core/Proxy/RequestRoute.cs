@@ -5,32 +5,11 @@ using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Proxy;
 
-/// <summary>Where a request goes: what its host, its path and its cookies say.</summary>
+/// <summary>Where a request goes once its route is known: what its cookies and other keys say.</summary>
 internal static class RequestRoute
 {
-    /// <summary>The pool of the first route that matches, or null.</summary>
-    public static LoopPool? PoolOf(HttpListener listener, ReadOnlySpan<byte> source, in RequestFacts facts)
-    {
-        var host = source.Slice(facts.HostStart, facts.HostNameLength);
-        var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
-        var rule = listener.Routes.Match(host, path);
-        return rule < 0 ? null : listener.PoolOf(rule);
-    }
-
-    /// <summary>The number of the rule that matches, from 0; -1 for none.</summary>
-    public static int RuleOf(HttpListener listener, ReadOnlySpan<byte> source, in RequestFacts facts)
-    {
-        var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
-        return listener.Routes.Match(source.Slice(facts.HostStart, facts.HostNameLength), path);
-    }
-
-    /// <summary>A hash of the route that matches: one listener's rule, on all loops.</summary>
-    public static ulong HashOf(HttpListener listener, ReadOnlySpan<byte> source, in RequestFacts facts, ulong seed)
-    {
-        var path = facts.PathLength == 0 ? "/"u8 : source.Slice(facts.PathStart, facts.PathLength);
-        var rule = listener.Routes.Match(source.Slice(facts.HostStart, facts.HostNameLength), path);
-        return KeyHash.Of(listener.Identity, (ulong)rule, seed);
-    }
+    /// <summary>A hash of the route that matched: one listener's rule, on all loops.</summary>
+    public static ulong HashOf(HttpListener listener, LoopRoute route, ulong seed) => KeyHash.Of(listener.Identity, (ulong)route.Route.Number, seed);
 
     /// <summary>What speaks for one worker or another, as far as the pool cares.</summary>
     public static Affinity AffinityOf(LoopPool pool, in ClientAddress client, ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts)

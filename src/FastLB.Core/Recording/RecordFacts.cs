@@ -78,5 +78,5 @@ public struct RecordFacts
     public RecordFlags Flags;
 
     /// <summary>Whether it is one of those that <see cref="AccessLogFilter.OnlyErrors"/> leaves over.</summary>
-    public readonly bool IsError => Outcome != Outcome.Completed || Status >= 500;
+    public readonly bool IsError => Outcome is not (Outcome.Completed or Outcome.AnsweredHere) || Status >= 500;
 }

@@ -14,12 +14,9 @@ internal sealed record ListenerDraft(
     IReadOnlyList<ScalarNode> PoolNames);
 
 /// <summary>Reads one item of <c>listeners</c>.</summary>
-internal sealed class ListenerReader(Mistakes mistakes, AccessLogReader accessLog)
+internal sealed class ListenerReader(Mistakes mistakes, string baseDirectory, AccessLogReader accessLog)
 {
-    public const int MaxRoutes = 1024;
-
     private static readonly string[] Keys = ["bind", "protocol", "pool", "routes", "timeouts", "limits", "maxConnectionsPerClient", "accessLog"];
-    private static readonly string[] RouteKeys = ["host", "path", "pool"];
 
     private readonly List<ScalarNode> _poolNames = [];
 
@@ -121,33 +118,7 @@ internal sealed class ListenerReader(Mistakes mistakes, AccessLogReader accessLo
             rules.Add(new RouteRule(null, null, pool));
         }
 
-        var number = 0;
-        var everythingIsTaken = false;
-        foreach (var node in listener.List("routes", "routes like { host: api.example.com, path: /v1/, pool: api }", MaxRoutes))
-        {
-            number++;
-            if (Section.Open(node, $"route {number} of {listener.Name}", RouteKeys, mistakes) is not { } route)
-            {
-                continue;
-            }
-
-            if (everythingIsTaken)
-            {
-                mistakes.Warning(node, $"{route.Name} is never reached; a route before it takes everything");
-            }
-
-            everythingIsTaken |= route.Find("host") is null && route.Find("path") is null or ScalarNode { Text: "/" };
-
-            if (route.Find("pool") is null)
-            {
-                mistakes.Error(node, $"'pool' is missing in {route.Name}; write the name of the pool that answers");
-            }
-
-            var host = ReadHost(route);
-            var path = ReadPath(route);
-            rules.Add(new RouteRule(host, path, ReadPoolName(route) ?? ""));
-        }
-
+        rules.AddRange(new RouteReader(mistakes, baseDirectory, _poolNames).Read(listener));
         return rules;
     }
 
@@ -160,51 +131,5 @@ internal sealed class ListenerReader(Mistakes mistakes, AccessLogReader accessLo
 
         _poolNames.Add(name);
         return name.Text;
-    }
-
-    private string? ReadHost(Section route)
-    {
-        if (route.Text("host", "a host name like api.example.com") is not { } host)
-        {
-            return null;
-        }
-
-        var name = host.Text.StartsWith("*.", StringComparison.Ordinal) ? host.Text[2..] : host.Text;
-        if (HostName.IsValid(name) || (host.Text.StartsWith('[') && host.Text.EndsWith(']') && System.Net.IPAddress.TryParse(host.Text, out _)))
-        {
-            return host.Text;
-        }
-
-        var hint = name.LastIndexOf(':') is var colon and > 0 && HostName.IsValid(name[..colon]) && name[(colon + 1)..].All(char.IsAsciiDigit)
-            ? $"; leave out the port: '{host.Text[..^(name.Length - colon)]}'"
-            : "; write one like api.example.com, or *.example.com for all below it";
-        mistakes.Error(host, $"host: '{host.Text}' is not a host name{hint}");
-        return null;
-    }
-
-    private string? ReadPath(Section route)
-    {
-        if (route.Text("path", "a path like /v1/") is not { } path)
-        {
-            return null;
-        }
-
-        if (path.Text[0] != '/')
-        {
-            mistakes.Error(path, $"path: '{path.Text}' does not start with '/'");
-            return null;
-        }
-
-        // What can never stand in a request's path would make a route that never matches (RFC 3986 3.3).
-        var odd = path.Text.AsSpan().IndexOfAnyExceptInRange('!', '~');
-        odd = odd >= 0 ? odd : path.Text.AsSpan().IndexOfAny('?', '#');
-        if (odd >= 0)
-        {
-            var what = path.Text[odd] is '?' or '#' ? $"'{path.Text[odd]}' ends a path" : "percent-encode what is not ASCII or is a blank";
-            mistakes.Error(path, $"path: '{path.Text}' is not the start of a path; {what}");
-            return null;
-        }
-
-        return path.Text;
     }
 }

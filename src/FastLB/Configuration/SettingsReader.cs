@@ -113,7 +113,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         var drafts = new List<ListenerDraft>();
         foreach (var node in top.List("listeners", "listeners, each with bind and pool", MaxListeners))
         {
-            if (new ListenerReader(mistakes, accessLog).Read(node, drafts.Count + 1, timeouts, limits) is { } draft)
+            if (new ListenerReader(mistakes, baseDirectory, accessLog).Read(node, drafts.Count + 1, timeouts, limits) is { } draft)
             {
                 drafts.Add(draft);
             }

@@ -122,6 +122,7 @@ internal static class StoryTeller
     private static string Reason(Outcome outcome) => outcome switch
     {
         Outcome.Completed => "In the end it was answered in full.",
+        Outcome.AnsweredHere => "Its route answered it without a worker.",
         Outcome.ClientMalformed => "The client's bytes broke the rules of HTTP or a limit.",
         Outcome.ClientTimeout => "The client did not send what it had begun, or did not take its answer, in time.",
         Outcome.ClientAborted => "The client left before its answer was complete.",

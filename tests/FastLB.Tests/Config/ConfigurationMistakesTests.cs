@@ -117,12 +117,12 @@ public class ConfigurationMistakesTests
     [InlineData("pool: api }", "pool: nothing-like-it }",
         "fastlb.yaml:19:52: there is no pool 'nothing-like-it'; there are app, api, legacy")]
     [InlineData("pool: api }", "pol: api }",
-        "fastlb.yaml:19:9: 'pool' is missing in route 1 of listener 127.0.0.1:8000; write the name of the pool that answers",
+        "fastlb.yaml:19:9: 'pool' is missing in route 1 of listener 127.0.0.1:8000; write the name of the pool that answers, or 'redirect', 'answer' or 'maintenance'",
         "fastlb.yaml:19:46: unknown key 'pol' in route 1 of listener 127.0.0.1:8000; did you mean 'pool'?")]
     [InlineData("- { pool: app }", "- 5",
-        "fastlb.yaml:21:9: route 3 of listener 127.0.0.1:8000: expected keys (host, path, pool), found '5'")]
+        "fastlb.yaml:21:9: route 3 of listener 127.0.0.1:8000: expected keys (name, host, path, pathExact, pathRegex, methods, headers, query, cookies, pool, redirect, answer, maintenance, timeouts, retries, limits, requestHeaders, responseHeaders, rewrite), found '5'")]
     [InlineData("- { pool: app }", "- [app]",
-        "fastlb.yaml:21:9: route 3 of listener 127.0.0.1:8000: expected keys (host, path, pool), found a list")]
+        "fastlb.yaml:21:9: route 3 of listener 127.0.0.1:8000: expected keys (name, host, path, pathExact, pathRegex, methods, headers, query, cookies, pool, redirect, answer, maintenance, timeouts, retries, limits, requestHeaders, responseHeaders, rewrite), found a list")]
     [InlineData("protocol: tcp", "protocol: udp",
         "fastlb.yaml:23:15: protocol: expected http or tcp, found 'udp'")]
     [InlineData("protocol: tcp", "protocol: tcp\n    limits: { head: 1KB }",

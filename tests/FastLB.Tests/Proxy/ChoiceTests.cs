@@ -3,7 +3,6 @@ using System.Text;
 using FastLB.Core.Balancing;
 using FastLB.Core.Loop;
 using FastLB.Core.Resilience;
-using FastLB.Core.Routing;
 
 namespace FastLB.Tests.Proxy;
 
@@ -57,26 +56,6 @@ public class ChoiceTests
         Assert.False(cookie.TryRead(Encoding.ASCII.GetBytes(slot + new string('A', 43)), out _));
         Assert.True(cookie.SetLineOf(1_000_000).IsEmpty);
         Assert.False(cookie.SetLineOf(4_095).IsEmpty);
-    }
-
-    [Theory]
-    [InlineData("api.example.com", "/v1/x", 0)]
-    [InlineData("API.Example.COM", "/v1/x", 0)]
-    [InlineData("api.example.com", "/v10", 2)]
-    [InlineData("a.b.example.com", "/", 2)]
-    [InlineData("example.com", "/", 3)]
-    [InlineData("evil-example.com", "/", 3)]
-    [InlineData("[::1]", "/", 1)]
-    [InlineData("", "/", 3)]
-    [InlineData("example.com", "*", -1)]
-    public void The_first_route_that_matches_wins(string host, string path, int rule)
-    {
-        RouteRule[] rules =
-        [
-            new("api.example.com", "/v1/", "0"), new("[::1]", null, "1"), new("*.example.com", "/", "2"), new(null, "/", "3"),
-        ];
-        var table = new RouteTable(rules);
-        Assert.Equal(rule, table.Match(Encoding.ASCII.GetBytes(host), Encoding.ASCII.GetBytes(path)));
     }
 
     [Fact]
