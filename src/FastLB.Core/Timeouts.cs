@@ -24,6 +24,9 @@ public sealed record Timeouts
     /// <summary>How long an upgraded or TCP connection may stay without a byte in either direction.</summary>
     public int TunnelMs { get; init; } = 3_600_000;
 
+    /// <summary>How long an upgraded or TCP connection may last, whatever goes on in it; 0: any time.</summary>
+    public int TunnelLifetimeMs { get; init; }
+
     /// <summary>How long a request waits for a worker that takes it.</summary>
     public int QueueMs { get; init; } = 5_000;
 

@@ -122,9 +122,14 @@ internal sealed class ReloadPlan
             yield return "watch";
         }
 
-        if (!Equals(before.AdminBind, after.AdminBind))
+        if (!Equals(before.Admin, after.Admin))
         {
             yield return "admin";
+        }
+
+        if (!Equals(before.AccessLog, after.AccessLog))
+        {
+            yield return "accessLog (what a listener says of it can change)";
         }
     }
 

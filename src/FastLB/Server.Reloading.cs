@@ -85,7 +85,7 @@ public sealed partial class Server
             listener.Use(plan.Kept.First(k => k.Bind.Equals(listener.Settings.Bind)));
         }
 
-        var settings = next with { Engine = before.Settings.Engine, Loops = before.Settings.Loops, Spin = before.Settings.Spin, AdminBind = before.Settings.AdminBind, IsWatched = before.Settings.IsWatched };
+        var settings = next with { Engine = before.Settings.Engine, Loops = before.Settings.Loops, Spin = before.Settings.Spin, Admin = before.Settings.Admin, AccessLog = before.Settings.AccessLog, IsWatched = before.Settings.IsWatched };
         _running = new Running(settings, pools, [.. kept, .. added]);
         _watch.Use(pools);
 

@@ -56,6 +56,7 @@ public sealed partial class Server : IAsyncDisposable
         // 1. Pools and sockets.
         var cores = CpuAffinity.AllowedCores();
         var loopCount = settings.Loops > 0 ? settings.Loops : cores.Count;
+        OpenAccessLog(settings.AccessLog, loopCount, logs);
         Pool[] pools = [.. settings.Pools.Select(pool => MakePool(pool, loopCount, before: null))];
         _total = new ConnectionPlaces(settings.MaxConnections);
         InheritedSockets.Claim();
@@ -69,6 +70,7 @@ public sealed partial class Server : IAsyncDisposable
         {
             var loop = _engine.Open(i, new BufferPool(), settings.Spin);
             _proxies[i] = new ProxyLoop(loop, pools);
+            _proxies[i].Recorder.Ring = _accessLog?.Rings[i];
 
             // Two loops on one core would only take turns; loops beyond the cores move freely.
             _threads[i] = new LoopThread(loop, i < cores.Count ? cores[i] : null, OnLoopFailed);
@@ -145,6 +147,7 @@ public sealed partial class Server : IAsyncDisposable
             _report.Totals())
         {
             Events = _report.Events,
+            AccessLog = AccessLogStatus,
         };
     }
 
@@ -213,6 +216,8 @@ public sealed partial class Server : IAsyncDisposable
         {
             thread.Stop();
         }
+
+        _accessLog?.Dispose();
 
         foreach (var listener in listeners)
         {

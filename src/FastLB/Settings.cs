@@ -27,8 +27,14 @@ public sealed record Settings
     /// <summary>How many loops; 0: one per core that this process may use.</summary>
     public int Loops { get; init; }
 
-    /// <summary>Where the admin API listens; null: nowhere.</summary>
-    public Endpoint? AdminBind { get; init; }
+    /// <summary>Where the admin API listens, and who may use it; null: there is none.</summary>
+    public Admin.AdminSettings? Admin { get; init; }
+
+    /// <summary>Where it listens; null: nowhere.</summary>
+    public Endpoint? AdminBind => Admin?.Bind;
+
+    /// <summary>Where requests are written down; null: nowhere. Which are is a matter of each listener.</summary>
+    public AccessLog.AccessLogSettings? AccessLog { get; init; }
 
     /// <summary>From the wish to stop until what still runs is cut off.</summary>
     public int DrainMs { get; init; } = Timeouts.Default.DrainMs;

@@ -57,7 +57,22 @@ internal sealed class StatusReport(Func<Pool[]> pools, ProxyLoop[] proxies, Loop
         Breaker = pool.Guards.Breaker is { } breaker ? NameOf(breaker) : null,
         Panicking = pool.Workers.IsPanicking,
         Capacity = Capacity(watch.Of(pool)?.Capacity ?? default),
+        Upgrades = Upgrades(pool),
     })];
+
+    private UpgradeStatus Upgrades(Pool pool)
+    {
+        TunnelCounters[] loops = [.. proxies.Select(p => CountersOf(p, pool)?.Tunnels).OfType<TunnelCounters>()];
+        return new UpgradeStatus(
+            loops.Sum(t => Read(ref t.Open)),
+            loops.Sum(t => Read(ref t.Opened)),
+            loops.Sum(t => Read(ref t.WebSockets)),
+            loops.Sum(t => Read(ref t.ToldToClose)),
+            loops.Sum(t => Read(ref t.BytesFromClients)),
+            loops.Sum(t => Read(ref t.BytesToClients)),
+            loops.Sum(t => Read(ref t.MessagesFromClients)),
+            loops.Sum(t => Read(ref t.MessagesToClients)));
+    }
 
     public IReadOnlyList<PoolEvent> Events => watch.Events.Latest;
 

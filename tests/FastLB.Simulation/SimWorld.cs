@@ -114,7 +114,7 @@ internal sealed partial class SimWorld
             _network.IsForced = true;
             Round();
             _network.IsForced = false;
-            if (_network.Activity == before)
+            if (_network.Activity == before && !IsOver())
             {
                 WaitForTime();
             }
@@ -172,6 +172,12 @@ internal sealed partial class SimWorld
         next = _nextEventMs > _network.NowMs ? Math.Min(next, _nextEventMs) : next;
         next = _cutOffMs > _network.NowMs ? Math.Min(next, _cutOffMs) : next;
         next = _listenerCutOffMs > _network.NowMs ? Math.Min(next, _listenerCutOffMs) : next;
+        if (next == long.MaxValue && _loop.HasPendingPosts)
+        {
+            // What another configuration has posted after the last turn is done in the next one.
+            return;
+        }
+
         if (next == long.MaxValue)
         {
             throw new SimulationFailedException("something waits, and no timer runs");

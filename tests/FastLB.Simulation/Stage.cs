@@ -23,7 +23,7 @@ internal sealed class Stage
         Timeouts? timeouts = null, BufferPool? buffers = null, StickySettings? sticky = null, int workers = 1, NetworkMood? mood = null,
         string? path = null, string[]? hosts = null, int pipelineDepth = 16,
         Acceleration acceleration = Acceleration.Auto, RouteRule[]? routes = null, Func<ListenerSettings, ListenerSettings>? listening = null,
-        Func<PoolSettings, PoolSettings>? pooling = null, ConnectionPlaces? places = null)
+        Func<PoolSettings, PoolSettings>? pooling = null, ConnectionPlaces? places = null, Core.Recording.AccessLogFilter? accessLog = null)
     {
         Network = new SimNetwork(new RandomSource(1), mood ?? new NetworkMood(), e => FateOf(e), (e, socket) => _accepted.Enqueue(new StageSocket(socket, e)))
         {
@@ -50,6 +50,7 @@ internal sealed class Stage
             Bind = Endpoint.Ip(IPAddress.Loopback, 8000),
             Routes = rules,
             Timeouts = timeouts ?? Timeouts.Default,
+            AccessLog = accessLog,
         };
         listener = listening?.Invoke(listener) ?? listener;
         Http = new HttpListener(Proxy, listener, new RouteTable(rules, Switches), places: places);

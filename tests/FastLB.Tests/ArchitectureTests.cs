@@ -17,7 +17,8 @@ public sealed partial class ArchitectureTests
         ["Balancing"] = ["Loop", "Http", "Resilience", "Forwarding"],
         ["Resilience"] = ["Loop"],
         ["Metrics"] = [],
-        ["Proxy"] = ["Loop", "Http", "Routing", "Balancing", "Resilience", "Metrics", "Forwarding"],
+        ["Recording"] = ["Loop", "Metrics"],
+        ["Proxy"] = ["Loop", "Http", "Routing", "Balancing", "Resilience", "Metrics", "Forwarding", "Recording"],
     };
 
     private static readonly Dictionary<string, string[]> s_projects = new()

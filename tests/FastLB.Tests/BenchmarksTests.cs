@@ -27,6 +27,8 @@ public sealed class BenchmarksTests
             var breakers = new BreakerBenchmarks();
             var clients = new ClientLimitBenchmarks();
             var waiting = new WaitingBenchmarks();
+            var recording = new RecordingBenchmarks();
+            var frames = new WebSocketBenchmarks();
 
             // Assert.Equal allocates, so these do without it.
             return new TheoryData<string, Action>
@@ -82,6 +84,9 @@ public sealed class BenchmarksTests
                 { "a client that pushes out another", () => Assert.True(clients.NewClient()) },
                 { "a client's connection counted", () => Assert.True(clients.EnterAndExit()) },
                 { "a place in a bulkhead", () => Assert.True(waiting.EnterAndExitLimit()) },
+                { "a line of the access log", () => Assert.True(recording.KeepAndWrite()) },
+                { "a hundred small frames", () => Assert.True(frames.HundredSmall() == 100) },
+                { "a large frame", () => Assert.True(frames.OneLarge() == 1) },
                 { "a place in the line", () => Assert.True(waiting.EnterAndLeaveLine()) },
             };
         }

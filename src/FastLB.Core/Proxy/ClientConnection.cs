@@ -92,6 +92,12 @@ public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
     /// <summary>The balancer wants to stop: finish what runs, begin nothing new. An idle connection closes within the window.</summary>
     internal abstract void BeginDrain(int windowMs);
 
+    /// <summary>A worker is about to stop, because another process takes its place: what is bound to it for long, and can be told, is.</summary>
+    internal virtual void OnWorkerDrains(Balancing.Worker worker, int windowMs)
+    {
+        // Most connections are bound to a worker for one request only.
+    }
+
     /// <summary>The drain deadline passed: end now.</summary>
     internal abstract void CutOff();
 }

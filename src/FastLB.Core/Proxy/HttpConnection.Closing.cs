@@ -1,3 +1,5 @@
+using FastLB.Core.Balancing;
+using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
 
@@ -58,11 +60,20 @@ public sealed partial class HttpConnection
 
     internal override void BeginDrain(int windowMs)
     {
+        _exchange?.SayGoodbye(WebSocketClose.GoingAway, HttpExchange.GoodbyeWindowMs(Timeouts));
         if (_phase is Phase.AwaitingHead or Phase.AwaitingProxyHeader && Received.IsEmpty && IsOpen)
         {
             // In the second half of the window: a client that is between two requests sends the next one in the first half, and is told in its answer. What
             // comes just as an idle connection closes is lost, as always in HTTP/1.1 (RFC 9112 9.3.1).
             Loop.Timers.Arm(this, Loop.NowMs + 1 + (windowMs / 2) + Loop.Random.Next(Math.Max(1, windowMs / 2)));
+        }
+    }
+
+    internal override void OnWorkerDrains(Worker worker, int windowMs)
+    {
+        if (_exchange is { } exchange && exchange.IsTunnelTo(worker))
+        {
+            exchange.SayGoodbye(WebSocketClose.ServiceRestart, windowMs);
         }
     }
 

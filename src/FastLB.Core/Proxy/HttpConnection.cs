@@ -212,7 +212,9 @@ public sealed partial class HttpConnection : ClientConnection
     private HttpExchange BeginExchange()
     {
         Proxy.Metrics.Requests++;
-        return RentExchange();
+        var exchange = RentExchange();
+        exchange.BeginRecord();
+        return exchange;
     }
 
     /// <summary>An exchange for a request that was counted when it was sent ahead.</summary>

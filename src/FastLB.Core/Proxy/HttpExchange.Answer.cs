@@ -216,6 +216,7 @@ internal sealed partial class HttpExchange
         }
 
         _answerStarted = true;
+        NoteAnswerBegins(head.StatusCode);
         ReleaseKeptRequest();
         if (Retries.AttemptMs > 0 || _retries > 0)
         {

@@ -2,6 +2,7 @@ using FastLB.Core.Balancing;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
+using FastLB.Core.Recording;
 using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Proxy;
@@ -38,13 +39,8 @@ internal sealed partial class HttpExchange
     {
         switch (_phase)
         {
-            case Phase.Tunnel when _relay!.HasMoved():
-                AfterRelay();
-                break;
             case Phase.Tunnel:
-                // Nobody has said that this was all, so nobody may take it for that.
-                SetOutcome(Outcome.Completed);
-                CloseBoth(reset: true);
+                OnTunnelTimer();
                 break;
             case Phase.Queued:
                 _pool!.Queue.Remove(_client!);
@@ -135,8 +131,10 @@ internal sealed partial class HttpExchange
     {
         if (!_answerStarted)
         {
+            _upstreamError = -result;
             if (!_answer.IsEmpty)
             {
+                _attemptEnd = AttemptEnd.AnswerBrokeOff;
                 // Part of a head is no answer, but the worker has acted on the request.
                 DropUpstream(failed: true);
                 Answer(ErrorResponses.WorkerClosed, Outcome.WorkerClosed, close: false);
@@ -177,12 +175,14 @@ internal sealed partial class HttpExchange
     {
         if (Loop.NowMs >= _answerDeadlineMs || Retries.AttemptMs == 0 || _lane is not null)
         {
+            _attemptEnd = AttemptEnd.AnswerLate;
             DropUpstream(failed: true);
             Answer(ErrorResponses.ResponseTimeout, Outcome.WorkerTimeout, close: false);
         }
         else if (_answer.IsEmpty && !_informationalSent && _requestBuffer is not null && _wholeRequestKept && IsIdempotent(_method)
             && MayRetry(RetryOn.Timeout))
         {
+            _attemptEnd = AttemptEnd.AnswerLate;
             RetrySent(_upstreamPool!.Worker);
         }
         else
@@ -201,6 +201,7 @@ internal sealed partial class HttpExchange
         }
 
         var isStale = _upstream!.IsReused && outcome == Outcome.WorkerClosed && _lane is not { HasAnswered: true };
+        _attemptEnd = EndOf(outcome, isStale);
         var isSafe = !_informationalSent && _requestBuffer is not null
             && (!_requestOnWire || (_wholeRequestKept && IsIdempotent(_method)));
         if (isSafe && isStale && !_staleRetried)
@@ -273,6 +274,8 @@ internal sealed partial class HttpExchange
             return false;
         }
 
+        _attemptEnd = AttemptEnd.StatusRetried;
+        _status = (short)status;
         RetrySent(_upstreamPool!.Worker);
         return true;
     }
@@ -284,6 +287,7 @@ internal sealed partial class HttpExchange
         if (pool.Fallback is { } standIn && _requestBuffer is not null && !_requestOnWire && !_informationalSent)
         {
             pool.Counters.Fallbacks++;
+            NoteFallback(pool);
             _pool = standIn;
             _pool.Counters.Requests++;
             _pool.Budget.Deposit();
@@ -348,12 +352,14 @@ internal sealed partial class HttpExchange
     private void Retry(Worker? tried)
     {
         _proxy.Metrics.Retries++;
+        _retryCount++;
         ChooseWorker(tried, fresh: true);
     }
 
     /// <summary>The answer has begun and cannot go on.</summary>
     private void Truncate(Outcome outcome)
     {
+        _attemptEnd = EndOf(outcome, isStale: false);
         DropUpstream(failed: true);
         _client!.Abort(outcome);
     }
@@ -384,6 +390,7 @@ internal sealed partial class HttpExchange
         }
 
         _closeAfter |= SendsFromReceived(upstream);
+        NoteAttempt(_attemptEnd);
         if (_lane is { } lane)
         {
             // With it goes what else it owes, which is sent again at its turn.

@@ -45,6 +45,7 @@ internal sealed partial class HttpExchange
         }
 
         _proxy.Metrics.BytesToClients += result.Bytes;
+        _bytesOut += result.Bytes;
         _proxy.Metrics.BytesMoved += result.Bytes;
         _answerBody.NoteMoved(result.Bytes);
         _answerBringsMuch = result.End == MoveEnd.Complete;
@@ -99,6 +100,7 @@ internal sealed partial class HttpExchange
     internal void NoteRequestMoved(long bytes)
     {
         _proxy.Metrics.BytesMoved += bytes;
+        _bytesIn += bytes;
         _requestBody.NoteMoved(bytes);
     }
 

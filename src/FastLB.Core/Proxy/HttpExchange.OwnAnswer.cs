@@ -2,6 +2,7 @@ using FastLB.Core.Forwarding;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
+using FastLB.Core.Recording;
 
 namespace FastLB.Core.Proxy;
 
@@ -26,6 +27,7 @@ internal sealed partial class HttpExchange
     /// <summary>The worker's answer cannot be passed on; nothing of it has been.</summary>
     private void FailAnswer()
     {
+        _attemptEnd = AttemptEnd.AnswerMalformed;
         DropUpstream(failed: true);
         Answer(ErrorResponses.BadAnswer, Outcome.WorkerMalformed, close: false);
     }
@@ -58,11 +60,10 @@ internal sealed partial class HttpExchange
     private void SendOwnAnswer(ErrorResponse response, ReadOnlySpan<byte> ownLines = default)
     {
         var bytes = response.Bytes(_closeAfter, _method == RequestMethod.Head, _clientVersion);
-        Span<byte> lines = stackalloc byte[RateLimitLines.MaxBytes + MaxAddedBytes];
-        var limitLength = _exceeded is { } limit ? RateLimitLines.Write(limit, _verdict, lines) : 0;
-        var extra = limitLength > 0 ? lines[..limitLength] : ownLines;
-        var idLine = _requestId.IsEmpty ? default : lines.Slice(limitLength, Forwarder.WriteAnswerLine(_requestId, lines[limitLength..]));
-        var length = bytes.Length + extra.Length + idLine.Length;
+        Span<byte> lines = stackalloc byte[RateLimitLines.MaxBytes + MaxAddedBytes + RequestIdLine.Bytes];
+        var added = lines[..WriteOwnLines(lines)];
+        _status = (short)response.Status;
+        var length = bytes.Length + ownLines.Length + added.Length;
         if (Loop.Buffers.TryRent(length) is not { } buffer)
         {
             _client!.Abort(Outcome.OutOfMemory);
@@ -72,12 +73,29 @@ internal sealed partial class HttpExchange
         var target = buffer.Memory.AsSpan(LoopBuffer.DataOffset);
         bytes[..response.StatusLineLength].CopyTo(target);
         target = target[response.StatusLineLength..];
-        extra.CopyTo(target);
-        idLine.CopyTo(target[extra.Length..]);
-        bytes[response.StatusLineLength..].CopyTo(target[(extra.Length + idLine.Length)..]);
+        ownLines.CopyTo(target);
+        added.CopyTo(target[ownLines.Length..]);
+        bytes[response.StatusLineLength..].CopyTo(target[(ownLines.Length + added.Length)..]);
         _proxy.Metrics.CountResponse(response.Status);
         SendToClient(buffer, LoopBuffer.DataOffset, LoopBuffer.DataOffset + length);
         buffer.Release();
+    }
+
+    /// <summary>By which the request's story is found, and what rate limits say of themselves.</summary>
+    private int WriteOwnLines(Span<byte> lines)
+    {
+        var length = 0;
+        if (!_requestId.IsEmpty)
+        {
+            length = Forwarder.WriteAnswerLine(_requestId, lines);
+        }
+        else if (_outcome != Outcome.AnsweredHere)
+        {
+            length = RequestIdLine.Bytes;
+            RequestIdLine.Write(RecordId, lines);
+        }
+
+        return length + (_exceeded is { } limit ? RateLimitLines.Write(limit, _verdict, lines[length..]) : 0);
     }
 
     private void AfterOwnAnswer()

@@ -17,6 +17,7 @@ internal sealed partial class HttpExchange
         Describe(request, pool, heads);
         _lane = lane;
         _upstreamPool = lane.Home;
+        _attemptNs = request.BeganNs;
         _upstream = lane.Upstream!;
         _upstream.PassTo(this);
         _upstreamSendBroken = lane.IsSendBroken;
@@ -45,6 +46,7 @@ internal sealed partial class HttpExchange
         if (lane.Loss == LaneLoss.Polite)
         {
             _proxy.Metrics.Retries++;
+            _retryCount++;
             ChooseWorker(tried: null, fresh: false);
             return;
         }
@@ -72,6 +74,7 @@ internal sealed partial class HttpExchange
 
     private void Describe(in PipelinedRequest request, LoopPool pool, LoopBuffer heads)
     {
+        NoteTakenOver(request, heads);
         _route = request.Route;
         _beganNs = request.BeganNs;
         _sentNs = request.BeganNs;

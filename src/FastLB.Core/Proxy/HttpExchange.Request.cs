@@ -17,6 +17,7 @@ internal sealed partial class HttpExchange
         var settings = client.Listener.Settings;
         _clientVersion = head.Version;
         _method = head.Method;
+        NoteHead(source, head);
         var refusal = RequestRules.Check(source, head, client.Listener.HeadLimits, out var facts);
         if (refusal != Refusal.None)
         {
@@ -49,6 +50,7 @@ internal sealed partial class HttpExchange
             return;
         }
 
+        NoteRoute();
         if (TryAnswerHere(source, head, facts))
         {
             return;
@@ -122,6 +124,8 @@ internal sealed partial class HttpExchange
             {
                 return false;
             }
+
+            _wantsWebSocket |= line.Id == HeaderId.Upgrade && System.Text.Ascii.EqualsIgnoreCase(value, "websocket"u8);
         }
 
         return true;
@@ -225,6 +229,7 @@ internal sealed partial class HttpExchange
         _proxy.HeadScratch.AsSpan(0, length).CopyTo(buffer.Memory.AsSpan(_requestStart));
         buffer.Retain();
         _requestBuffer = buffer;
+        _bytesIn += body.Consumed - bodyStart;
         _client.Received.Consume(body.Consumed - _client.Received.Start);
         _wholeRequestKept = _requestBody.IsComplete;
         CompactKeptRequest();
@@ -328,6 +333,7 @@ internal sealed partial class HttpExchange
     private void Attempt(UpstreamPool chosen, bool fresh, in Admission admission)
     {
         _upstreamPool = chosen;
+        NoteAttemptBegins();
         _requestOnWire = false;
         _upstreamSendBroken = false;
         if (!fresh && !chosen.IsForOneClient && chosen.TryTakeIdle(this, careful: !IsIdempotent(_method)) is { } idle)
@@ -364,6 +370,7 @@ internal sealed partial class HttpExchange
         if (result < 0)
         {
             NoteConnectFailure(result);
+            _upstreamError = -result;
             RetryOrAnswer(ErrorResponses.ConnectFailed, Outcome.ConnectFailed);
             return;
         }
@@ -488,6 +495,7 @@ internal sealed partial class HttpExchange
                 Loop.Send(_upstream, buffer, body.SendStart, body.SendEnd);
             }
 
+            _bytesIn += body.Consumed - _client!.Received.Start;
             _client!.Received.Consume(body.Consumed - _client!.Received.Start);
         }
     }

@@ -24,15 +24,26 @@ internal sealed partial class HttpExchange
         _proxy.Metrics.CountResponse(101);
         _proxy.Metrics.Upgrades++;
         _answerStarted = true;
+        NoteAnswerBegins(101);
         SendToClient(buffer, start, start + length);
         _answer.Consume(head.Length);
         _phase = Phase.Tunnel;
         _relay = _proxy.RentRelay();
+        var counters = _pool!.Counters.Tunnels;
+        counters.Opened++;
+        counters.Open++;
+        if (_wantsWebSocket)
+        {
+            counters.WebSockets++;
+            _relay.FollowFrames();
+        }
+
         var (fromClient, fromUpstream) = (_client!.Received, _answer);
         _client!.Received = default;
         _answer = default;
         Loop.Timers.Cancel(_upstream!);
-        _relay.Start(_client!, _upstream!, fromClient, fromUpstream, _client!.HasEnded, Acceleration.Auto);
+        _relay.Start(_client!, _upstream!, fromClient, fromUpstream, _client!.HasEnded, Acceleration.Auto, counters);
+        BeginTunnelTimes();
         AfterRelay();
     }
 
@@ -63,8 +74,7 @@ internal sealed partial class HttpExchange
                 Truncate(Outcome.WorkerTruncated);
                 break;
             default:
-                var silenceMs = PoolTimeouts.TunnelMs;
-                Loop.Timers.Arm(_client!, Loop.NowMs + (_relay.IsHalfClosed ? Math.Min(silenceMs, ClientTimeouts.BodyMs) : silenceMs));
+                RestartSilence();
                 break;
         }
     }

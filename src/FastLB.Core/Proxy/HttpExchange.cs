@@ -2,6 +2,7 @@ using FastLB.Core.Balancing;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
+using FastLB.Core.Recording;
 using FastLB.Core.Resilience;
 
 namespace FastLB.Core.Proxy;
@@ -10,7 +11,7 @@ namespace FastLB.Core.Proxy;
 /// One request and its answer: everything that a connection needs only while it is busy. It is rented when a head is complete (or
 /// refused) and given back when the answer is out. Its steps are those that <see cref="HttpConnection"/> counts: .Request.cs
 /// has 3 to 6, .Answer.cs 7 and 8, .Moving.cs how large bodies go, this file 9. What goes wrong on the way is told in .Failures.cs, the balancer's own answers
-/// stand in .OwnAnswer.cs, what a route changes in .Routed.cs, and what follows a 101 in .Tunnel.cs.
+/// stand in .OwnAnswer.cs, what a route changes in .Routed.cs, what follows a 101 in .Tunnel.cs, and what is written down of all that in .Recording.cs.
 /// <para>
 /// A call that ends the exchange (<see cref="FinishRequest"/>, an abort) may begin the connection's next one in the same object, so
 /// it is the last thing that its caller does.
@@ -163,6 +164,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         buffer.Retain();
         _clientSendSeen = start;
         _proxy.Metrics.BytesToClients += end - start;
+        _bytesOut += end - start;
         Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
         Loop.Send(_client!, buffer, start, end);
     }
@@ -173,6 +175,11 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         var upstream = _upstream!;
         var isQuiet = _requestBody.IsComplete && !upstream.IsSending && _answer.IsEmpty && _upstreamReusable;
         upstream.Settle(failed: false);
+        if (_story is not null)
+        {
+            NoteAttempt(AttemptEnd.LastOne);
+        }
+
         if (_lane is { } lane)
         {
             _lane = null;
@@ -206,7 +213,8 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     private void FinishRequest()
     {
         SetOutcome(Outcome.Completed);
-        _proxy.Metrics.RequestNanoseconds.Record(Loop.ReadClockNs() - _beganNs);
+        _endedNs = Loop.ReadClockNs();
+        _proxy.Metrics.RequestNanoseconds.Record(_endedNs - _beganNs);
         EndExchange();
     }
 
@@ -225,6 +233,11 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         _outcomePending = false;
         _proxy.Metrics.Count(outcome);
         _pool?.Counters.Count(outcome);
+        _outcome = outcome;
+        if (outcome is not (Outcome.Completed or Outcome.AnsweredHere))
+        {
+            NoteFailure(outcome);
+        }
     }
 
     private void ReleaseKeptRequest()
@@ -237,11 +250,13 @@ internal sealed partial class HttpExchange : IUpstreamOwner
     internal void Reset()
     {
         Invariant.That(!_outcomePending && _upstream is null && _lane is null, "an exchange is over when its request has ended");
+        WriteDown();
         _answer.Release();
         ReleaseKeptRequest();
         if (_relay is { } relay)
         {
             _relay = null;
+            _pool!.Counters.Tunnels.Open--;
             _proxy.Recycle(relay);
         }
 
@@ -250,6 +265,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         _phase = Phase.Beginning;
         _expectsContinue = false;
         _wantsUpgrade = false;
+        ForgetTunnel();
         _clientClosesToo = false;
         _pool = null;
         ForgetRoute();

@@ -24,8 +24,10 @@ public sealed class HttpListener : Listener
         _proxy = proxy;
         Settings = settings;
         Routes = routes;
+        Name = settings.Bind.ToString();
+        NameBytes = Encoding.UTF8.GetBytes(Name);
+        Identity = KeyHash.Of(NameBytes);
         HeadLimits = settings.Limits;
-        Identity = KeyHash.Of(Encoding.UTF8.GetBytes(settings.Bind.ToString()));
         FallbackHost = Encoding.ASCII.GetBytes(settings.Bind.IsUnix ? "localhost" : settings.Bind.ToString());
         Destination = ListenerAddress.Of(settings.Bind);
         Doorway = new Doorway(proxy, this, settings);
@@ -46,6 +48,12 @@ public sealed class HttpListener : Listener
 
     /// <summary>Tells its routes from those of other listeners, alike on all loops.</summary>
     internal ulong Identity { get; }
+
+    /// <summary>Its address, as logs name it.</summary>
+    internal string Name { get; }
+
+    /// <summary>Likewise.</summary>
+    internal byte[] NameBytes { get; }
 
     /// <summary>What stands in Host towards a worker when an HTTP/1.0 client sent none.</summary>
     internal byte[] FallbackHost { get; }

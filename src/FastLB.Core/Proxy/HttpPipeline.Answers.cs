@@ -39,7 +39,7 @@ internal sealed partial class HttpPipeline
                 if (!TrySendGathered())
                 {
                     _next++;
-                    client.BeginPipelinedExchange().SendAlone(request, _pool!, _heads!, lane);
+                    client.BeginPipelinedExchange().SendAlone(HandOver(ref request), _pool!, _heads!, lane);
                 }
 
                 return;
@@ -52,12 +52,12 @@ internal sealed partial class HttpPipeline
                 return;
             }
 
-            switch (TryGather(request, lane))
+            switch (TryGather(ref request, lane))
             {
                 case Gathering.Done:
                     break;
                 case Gathering.NotWhole when _gatheredCount == 0:
-                    TakeOver(request, lane);
+                    TakeOver(ref request, lane);
                     return;
                 default:
                     TrySendGathered();
@@ -72,7 +72,7 @@ internal sealed partial class HttpPipeline
     }
 
     /// <summary>Copies the first answer of the lane, with its head rewritten, behind those that leave next.</summary>
-    private Gathering TryGather(in PipelinedRequest request, PipelineLane lane)
+    private Gathering TryGather(ref PipelinedRequest request, PipelineLane lane)
     {
         var source = lane.Received.Span;
         var head = _proxy.ResponseHead;
@@ -107,6 +107,7 @@ internal sealed partial class HttpPipeline
         }
 
         source.Slice(head.Length, bodyLength).CopyTo(room[written..]);
+        NoteAnswer(ref request, lane.Home!, head.StatusCode, written + bodyLength);
         _gatheredEnd += written + bodyLength;
         _gatheredCount++;
         _next++;
@@ -153,10 +154,12 @@ internal sealed partial class HttpPipeline
         }
 
         // One look at the clock serves them all; they came together and left together.
-        var nanoseconds = Loop.ReadClockNs() - _requests[0].BeganNs;
+        var nowNs = Loop.ReadClockNs();
+        var nanoseconds = nowNs - _requests[0].BeganNs;
         for (; _gatheredCount > 0; _gatheredCount--)
         {
             Count(Outcome.Completed);
+            WriteDown(ref _requests[_next - _gatheredCount], Outcome.Completed, nowNs);
             _proxy.Metrics.RequestNanoseconds.Record(nanoseconds);
         }
 
@@ -164,10 +167,10 @@ internal sealed partial class HttpPipeline
     }
 
     // 4. What is not to be gathered.
-    private void TakeOver(in PipelinedRequest request, PipelineLane lane)
+    private void TakeOver(ref PipelinedRequest request, PipelineLane lane)
     {
         _next++;
-        _client!.BeginPipelinedExchange().TakeOver(request, _pool!, _heads!, lane);
+        _client!.BeginPipelinedExchange().TakeOver(HandOver(ref request), _pool!, _heads!, lane);
     }
 
     /// <summary>Answers have come on a lane, or it was lost.</summary>
@@ -195,7 +198,7 @@ internal sealed partial class HttpPipeline
 
         ref var request = ref _requests[_next++];
         var exchange = _client.BeginPipelinedExchange();
-        exchange.TakeOver(request, _pool!, _heads!, lane);
+        exchange.TakeOver(HandOver(ref request), _pool!, _heads!, lane);
         exchange.OnUpstreamTimer();
     }
 

@@ -1,6 +1,7 @@
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
+using FastLB.Core.Recording;
 
 namespace FastLB.Core.Proxy;
 
@@ -20,6 +21,12 @@ internal struct PipelinedRequest
     internal long BeganNs;
     internal RequestMethod Method;
     internal byte Lane;
+
+    /// <summary>The client's bytes.</summary>
+    internal int SourceLength;
+
+    /// <summary>What is written down of it; null: nothing. Whoever sees to the request's end writes it.</summary>
+    internal RequestRecord? Record;
 }
 
 /// <summary>
@@ -99,6 +106,7 @@ internal sealed partial class HttpPipeline
         ReadHeads();
         if (_count < 2 || !OpenLanes())
         {
+            ForgetRecords(0);
             _requests.AsSpan(0, _count).Clear();
             _count = 0;
             return false;
@@ -178,6 +186,8 @@ internal sealed partial class HttpPipeline
                 Route = route,
                 BeganNs = Loop.NowNs,
                 Method = head.Method,
+                SourceLength = head.Length,
+                Record = RecordOf(rest, head, route),
             };
             end += written;
         }
@@ -223,6 +233,7 @@ internal sealed partial class HttpPipeline
 
         // What the lanes do not take waits in the received bytes.
         _count = Math.Min(_count, (_openLanes * pool.Pool.Settings.PipelineDepth) + _laneCount - _openLanes);
+        ForgetRecords(_count);
         return _openLanes > 0;
     }
 
@@ -257,9 +268,10 @@ internal sealed partial class HttpPipeline
     /// <summary>The client's connection ends now. What has no outcome yet gets this one, and the workers' connections are closed.</summary>
     internal void GiveUp(Outcome outcome)
     {
-        for (var pending = Pending; pending > 0; pending--)
+        for (var i = _next - _gatheredCount; i < _count; i++)
         {
             Count(outcome);
+            WriteDown(ref _requests[i], outcome, Loop.NowNs);
         }
 
         _next = _count;
@@ -283,6 +295,7 @@ internal sealed partial class HttpPipeline
     internal void Reset()
     {
         Invariant.That(Pending == 0, "a pipeline is over when its requests have ended");
+        ForgetRecords(0);
         for (var i = 0; i < _laneCount; i++)
         {
             _lanes[i].Reset();

@@ -1,6 +1,7 @@
 using FastLB.Core.Forwarding;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
+using FastLB.Core.Recording;
 using FastLB.Core.Routing;
 
 namespace FastLB.Core.Proxy;
@@ -63,4 +64,7 @@ public sealed record ListenerSettings
     public ListenOptions Socket { get; init; } = ListenOptions.Default;
 
     public HttpLimits Limits { get; init; } = HttpLimits.Default;
+
+    /// <summary>Which requests are written to the access log; null: none.</summary>
+    public AccessLogFilter? AccessLog { get; init; }
 }

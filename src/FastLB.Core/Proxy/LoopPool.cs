@@ -52,6 +52,7 @@ public sealed class LoopPool : OwnCacheLines
         Counters = before?.Counters ?? new PoolCounters();
         Counters.Current = this;
         Pool = pool;
+        NameBytes = System.Text.Encoding.UTF8.GetBytes(pool.Name);
         _seen = new PoolSnapshot(WorkerSet.Empty, pool.Settings.Strategy, null);
         _strategy = _seen.Strategy.Create();
         Budget = new RetryBudget(proxy.Loop.NowMs, pool.Settings.Retries.BudgetShare);
@@ -62,6 +63,9 @@ public sealed class LoopPool : OwnCacheLines
     }
 
     public Pool Pool { get; }
+
+    /// <summary>The pool's name, as logs have it.</summary>
+    internal byte[] NameBytes { get; }
 
     public StickyCookie? Sticky => Pool.Sticky;
 
@@ -231,7 +235,9 @@ public sealed class LoopPool : OwnCacheLines
         }
 
         _rampEndsMs = RampEndOf(current.Ready.Length);
+        var drainingBefore = _seen.Workers.Draining;
         _seen = snapshot;
+        TellDraining(current, drainingBefore);
         foreach (var upstream in before)
         {
             if (Array.IndexOf(_upstreams, upstream) < 0)
@@ -263,6 +269,21 @@ public sealed class LoopPool : OwnCacheLines
         }
 
         successor.ServeLater();
+    }
+
+    /// <summary>
+    /// WebSockets at workers that have begun to drain are told to come back. Not where a cookie of theirs would bring them to the same worker again: it has no
+    /// successor in its slot then, and keeps its sessions.
+    /// </summary>
+    private void TellDraining(WorkerSet current, Worker[] drainingBefore)
+    {
+        foreach (var worker in current.Draining)
+        {
+            if (Array.IndexOf(drainingBefore, worker) < 0 && Counters.Tunnels.Open > 0 && (Sticky is null || Array.Exists(current.Ready, w => w.Slot == worker.Slot)))
+            {
+                _proxy.OnWorkerDrains(worker, HttpExchange.GoodbyeWindowMs(Timeouts));
+            }
+        }
     }
 
     /// <summary>When the last worker has grown into its share; never, when all of them are new together and so have equal shares.</summary>

@@ -10,6 +10,9 @@ public sealed class PoolCounters : OwnCacheLines
 {
     private readonly long[] _outcomes = new long[Outcomes.Count];
 
+    /// <summary>Of upgraded connections.</summary>
+    public TunnelCounters Tunnels { get; } = new();
+
     /// <summary>The part that takes new requests.</summary>
     internal LoopPool? Current;
 

@@ -29,12 +29,16 @@ public sealed class ProxyLoop : OwnCacheLines
     public ProxyLoop(EventLoop loop, IReadOnlyList<Pool> pools)
     {
         Loop = loop;
+        Recorder = new LoopRecorder(loop);
         UsePools(pools);
     }
 
     public EventLoop Loop { get; }
 
     public LoopMetrics Metrics { get; } = new();
+
+    /// <summary>Where what became of requests is written down.</summary>
+    public LoopRecorder Recorder { get; }
 
     /// <summary>The loop's part of every pool. Any thread.</summary>
     public LoopPool[] Pools => Volatile.Read(ref _pools);
@@ -73,6 +77,15 @@ public sealed class ProxyLoop : OwnCacheLines
         DrainWindowMs = windowMs;
         ForEachOpen(connection => connection.BeginDrain(windowMs));
         NoteIfDrained();
+    }
+
+    /// <summary>A worker is about to stop: the WebSockets that go to it are told, spread over the window.</summary>
+    internal void OnWorkerDrains(Worker worker, int windowMs)
+    {
+        for (var connection = _open; connection is not null; connection = connection.NextOpen)
+        {
+            connection.OnWorkerDrains(worker, windowMs);
+        }
     }
 
     /// <summary>Ends what still runs.</summary>

@@ -26,7 +26,7 @@ public enum RelayState : byte
 /// everything by itself (<see cref="EventLoop.TryJoin"/>). An end is passed on as an end of that direction alone.
 /// The connection that owns the relay passes it what happens to its two peers, and acts on <see cref="State"/>.
 /// </summary>
-public sealed class Relay
+public sealed partial class Relay
 {
     /// <summary>Bytes after which a move ends and the next one begins, so that they are counted while a long stream runs.</summary>
     internal const long BytesPerMove = 16 * 1024 * 1024;
@@ -54,6 +54,11 @@ public sealed class Relay
 
     public RelayState State { get; private set; }
 
+    /// <summary>Bytes of the client that came, and bytes that were sent to it.</summary>
+    public long BytesFromClient { get; private set; }
+
+    public long BytesToClient { get; private set; }
+
     /// <summary>True when one side has ended its stream; the other then gets a shorter time.</summary>
     public bool IsHalfClosed => _clientEnded || _upstreamEnded;
 
@@ -62,14 +67,15 @@ public sealed class Relay
 
     /// <summary>Begins with the bytes that each side has already sent. The references to their buffers go over to the relay.</summary>
     internal void Start(
-        Peer client, Peer upstream, ReceivedBytes fromClient, ReceivedBytes fromUpstream, bool clientEnded, Acceleration acceleration)
+        Peer client, Peer upstream, ReceivedBytes fromClient, ReceivedBytes fromUpstream, bool clientEnded, Acceleration acceleration, TunnelCounters? counters = null)
     {
+        _counters = counters;
         _client = client;
         _upstream = upstream;
         _fromClient = fromClient;
         _fromUpstream = fromUpstream;
         _clientEnded = clientEnded;
-        _mayMove = acceleration != Acceleration.Copy;
+        _mayMove = acceleration != Acceleration.Copy && !_isWebSocket;
         State = RelayState.Running;
         if (acceleration == Acceleration.Sockmap && fromClient.IsEmpty && fromUpstream.IsEmpty && !clientEnded && !client.IsSending)
         {
@@ -99,6 +105,12 @@ public sealed class Relay
         else
         {
             _metrics.BytesFromClients += result;
+            BytesFromClient += result;
+            if (_counters is { } counters)
+            {
+                counters.BytesFromClients += result;
+            }
+
             Invariant.That(_fromClient.IsEmpty, "a direction holds one buffer");
             _fromClient.Append(buffer!, result, _loop.Buffers);
             _clientIsBulky = result >= _loop.WorthMovingBytes;
@@ -111,7 +123,7 @@ public sealed class Relay
     {
         if (result < 0)
         {
-            State = RelayState.WorkerBroke;
+            OnUpstreamBroke();
             return;
         }
 
@@ -144,7 +156,7 @@ public sealed class Relay
     {
         if (result < 0)
         {
-            State = RelayState.WorkerBroke;
+            OnUpstreamBroke();
             return;
         }
 
@@ -203,6 +215,14 @@ public sealed class Relay
 
     private void Count(long fromClient, long toClient)
     {
+        BytesFromClient += fromClient;
+        BytesToClient += toClient;
+        if (_counters is { } counters)
+        {
+            counters.BytesFromClients += fromClient;
+            counters.BytesToClients += toClient;
+        }
+
         _metrics.BytesFromClients += fromClient;
         _metrics.BytesToClients += toClient;
         _metrics.BytesMoved += fromClient + toClient;
@@ -211,6 +231,9 @@ public sealed class Relay
     internal void Reset()
     {
         _isJoined = false;
+        ForgetFrames();
+        BytesFromClient = 0;
+        BytesToClient = 0;
         _countedBytes = default;
         _seenProgress = default;
         _fromClient.Release();
@@ -238,7 +261,14 @@ public sealed class Relay
 
     private void PumpToClient()
     {
-        _metrics.BytesToClients += Pump(_upstream!, _client!, ref _fromUpstream, _upstreamEnded, _upstreamIsBulky);
+        var sent = Pump(_upstream!, _client!, ref _fromUpstream, _upstreamEnded, _upstreamIsBulky);
+        BytesToClient += sent;
+        if (_counters is { } counters)
+        {
+            counters.BytesToClients += sent;
+        }
+
+        _metrics.BytesToClients += sent;
         NoteIfFinished();
     }
 
@@ -250,10 +280,25 @@ public sealed class Relay
             return 0;
         }
 
-        if (!held.IsEmpty)
+        if (_isWebSocket && ReferenceEquals(target, _client) && TryTellClient())
+        {
+            return WebSocketClose.ClientBytes;
+        }
+
+        while (!held.IsEmpty)
         {
             var buffer = held.Buffer!;
             var (start, end) = (held.Start, held.End);
+            if (_isWebSocket)
+            {
+                end = start + Follow(ReferenceEquals(target, _client), held.Span);
+                if (end == start)
+                {
+                    held.Consume(held.Length);
+                    continue;
+                }
+            }
+
             buffer.Retain();
             held.Consume(end - start);
             _loop.Send(target, buffer, start, end);
@@ -262,6 +307,11 @@ public sealed class Relay
 
         if (ended)
         {
+            if (_upstreamGone && ReferenceEquals(target, _upstream))
+            {
+                return 0;
+            }
+
             _loop.ShutdownSend(target);
         }
         else if (!source.IsReceiving)
@@ -281,6 +331,11 @@ public sealed class Relay
 
     private void NoteIfFinished()
     {
+        if (IsGoodbyeOver)
+        {
+            State = RelayState.Finished;
+        }
+
         if (_clientEnded && _upstreamEnded && _fromClient.IsEmpty && _fromUpstream.IsEmpty
             && !_client!.IsSending && !_upstream!.IsSending)
         {

@@ -1,3 +1,4 @@
+using System.Text;
 using FastLB.Core.Loop;
 using FastLB.Core.Resilience;
 
@@ -12,6 +13,7 @@ public sealed class TcpListener : Listener
     {
         _proxy = proxy;
         Settings = settings;
+        NameBytes = Encoding.UTF8.GetBytes(settings.Bind.ToString());
         Pool = proxy.PoolNamed(settings.Routes[0].PoolName);
         Destination = ListenerAddress.Of(settings.Bind);
         Doorway = new Doorway(proxy, this, settings);
@@ -40,6 +42,9 @@ public sealed class TcpListener : Listener
     public override bool TryAdmit() => Doorway.TryAdmit();
 
     public override void NotAdmitted() => Doorway.NotAdmitted();
+
+    /// <summary>Its address, as logs name it.</summary>
+    internal byte[] NameBytes { get; }
 
     public override Peer? OnAccepting(in ClientAddress address)
     {

@@ -1,6 +1,7 @@
 using FastLB.Core.Balancing;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
+using FastLB.Core.Recording;
 
 namespace FastLB.Core.Proxy;
 
@@ -25,6 +26,8 @@ public sealed partial class TunnelConnection : ClientConnection, IUpstreamOwner
     private bool _retried;
     private bool _outcomePending;
     private long _quietSinceMs;
+    private long _lifeEndMs;
+    private RequestRecord? _record;
 
     internal TunnelConnection(ProxyLoop proxy)
         : base(proxy)
@@ -53,6 +56,12 @@ public sealed partial class TunnelConnection : ClientConnection, IUpstreamOwner
     public override void OnAccepted()
     {
         _outcomePending = true;
+        _record = _listener!.Settings.AccessLog is { } filter ? Proxy.Recorder.RentFor(filter) : null;
+        if (_record is not null)
+        {
+            _record.Facts.BeganNs = Loop.NowNs;
+        }
+
         Proxy.Metrics.TcpConnections++;
         Pool.Counters.Requests++;
         Pool.Budget.Deposit();
@@ -127,6 +136,12 @@ public sealed partial class TunnelConnection : ClientConnection, IUpstreamOwner
 
         _upstreamPool = chosen;
         _upstream = connection;
+        if (_record is { } record)
+        {
+            record.Facts.QueueNs = record.Facts.QueueNs < 0 ? Loop.NowNs - record.Facts.BeganNs : record.Facts.QueueNs;
+            record.Facts.Slot = chosen.Worker.Slot;
+        }
+
         connection.Hold(admission);
         Loop.Timers.Arm(_upstream, Loop.NowMs + Pool.Timeouts.ConnectMs);
         Loop.Timers.Arm(this, Loop.NowMs + _listener!.Settings.Timeouts.TunnelMs);
@@ -143,6 +158,13 @@ public sealed partial class TunnelConnection : ClientConnection, IUpstreamOwner
         _upstreamPool!.NoteConnected();
         _upstream!.AnsweredStatus = 200;
         Loop.Timers.Cancel(_upstream!);
+        if (_record is { } record)
+        {
+            record.Facts.ConnectNs = Loop.NowNs - record.Facts.BeganNs - record.Facts.QueueNs;
+        }
+
+        var lifetimeMs = _listener!.Settings.Timeouts.TunnelLifetimeMs;
+        _lifeEndMs = lifetimeMs > 0 ? Loop.NowMs + lifetimeMs : long.MaxValue;
 
         // 4. Bytes both ways.
         StartRelay();
@@ -234,7 +256,7 @@ public sealed partial class TunnelConnection : ClientConnection, IUpstreamOwner
     /// <summary>For the moment at which the silence has become too long, or at which bytes that pass by unseen are counted.</summary>
     private void ArmTimer()
     {
-        var endMs = _quietSinceMs + SilenceMs;
+        var endMs = Math.Min(_lifeEndMs, _quietSinceMs + SilenceMs);
         Loop.Timers.Arm(this, _relay!.IsJoined ? Math.Min(endMs, Loop.NowMs + CountMs) : endMs);
     }
 
@@ -244,6 +266,12 @@ public sealed partial class TunnelConnection : ClientConnection, IUpstreamOwner
         {
             Pool.Queue.Remove(this);
             End(Outcome.NoWorker, reset: true);
+            return;
+        }
+
+        if (_relay is not null && Loop.NowMs >= _lifeEndMs)
+        {
+            End(Outcome.Completed, reset: true);
             return;
         }
 
@@ -307,6 +335,7 @@ public sealed partial class TunnelConnection : ClientConnection, IUpstreamOwner
         _outcomePending = false;
         Proxy.Metrics.Count(outcome);
         Pool.Counters.Count(outcome);
+        WriteDown(outcome);
         if (IsQueued)
         {
             Pool.Queue.Remove(this);
@@ -314,6 +343,25 @@ public sealed partial class TunnelConnection : ClientConnection, IUpstreamOwner
 
         LeaveUpstream(failed: false, reset);
         Loop.Close(this, reset);
+    }
+
+    private void WriteDown(Outcome outcome)
+    {
+        if (_record is not { } record)
+        {
+            return;
+        }
+
+        _record = null;
+        record.Facts.Id = Proxy.Recorder.NextId();
+        record.Facts.Client = Address;
+        record.Facts.TotalNs = Loop.ReadClockNs() - record.Facts.BeganNs;
+        record.Facts.BytesIn = _relay?.BytesFromClient ?? 0;
+        record.Facts.BytesOut = _relay?.BytesToClient ?? 0;
+        record.Facts.Retries = (ushort)(_retried ? 1 : 0);
+        record.Facts.Outcome = outcome;
+        record.Facts.Flags = RecordFlags.Tcp;
+        Proxy.Recorder.Write(record, _listener!.Settings.AccessLog, _listener.NameBytes, Pool.NameBytes);
     }
 
     private void LeaveUpstream(bool failed, bool reset = true)

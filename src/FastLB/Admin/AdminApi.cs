@@ -1,13 +1,14 @@
 using System.Net.Sockets;
 using System.Text;
+using FastLB.Stories;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace FastLB.Admin;
 
 /// <summary>
 /// What operators and monitoring ask: <c>/healthz</c>, <c>/status</c>, <c>/metrics</c>. It runs on the thread pool, beside the
-/// loops. What an <see cref="Operator"/> may change is changed with PUT. It asks for no password, so it belongs on an address that only
-/// trusted ones reach; that a web page in somebody's browser is no trusted one is <see cref="OperatorRoutes"/>'s care.
+/// loops. What an <see cref="Operator"/> may change is changed with PUT. Who may ask is <see cref="AdminAccess"/>'s care; that without a token a web page in
+/// somebody's browser may not is that of <see cref="OperatorRoutes"/>.
 /// </summary>
 internal sealed class AdminApi : IAsyncDisposable
 {
@@ -17,6 +18,8 @@ internal sealed class AdminApi : IAsyncDisposable
           /healthz   200 when every pool has a ready worker; otherwise 503 and which has none, or that FastLB stops
           /status    everything about loops, listeners, pools and workers, as JSON
           /metrics   the same counters for Prometheus
+          /requests?failed   the latest requests that failed or were tried again
+          /requests/ID       what became of one of them, in sentences
         Changes that stay until the next start:
           PUT /pools/POOL/strategy                the name of a strategy, or {"name": "consistent-hash", "key": "header:X-User"}
           PUT /pools/POOL/breaker                 open, closed or auto
@@ -47,7 +50,10 @@ internal sealed class AdminApi : IAsyncDisposable
     /// <param name="getStatus">Called for each request, on any thread.</param>
     /// <param name="reloader">Who reads the configuration anew; null: nobody.</param>
     /// <param name="changes">Who carries out what is asked for with PUT.</param>
-    public static async Task<AdminApi> StartAsync(Socket socket, Func<ServerStatus> getStatus, Operator changes, Reloader? reloader, ILoggerProvider logs)
+    /// <param name="stories">Who remembers requests that failed.</param>
+    /// <param name="token">What has to be shown for everything but /healthz; null: nothing.</param>
+    /// <param name="logs">Where the framework's warnings go.</param>
+    public static async Task<AdminApi> StartAsync(Socket socket, Func<ServerStatus> getStatus, Operator changes, IRequestStories stories, Reloader? reloader, AdminToken? token, ILoggerProvider logs)
     {
         // The empty builder reads neither appsettings.json of the directory that FastLB happens to be started in nor
         // ASPNETCORE_URLS, both of which belong to the user's own project.
@@ -75,6 +81,11 @@ internal sealed class AdminApi : IAsyncDisposable
             });
 
         var application = builder.Build();
+        if (token is not null)
+        {
+            AdminAccess.Require(application, token);
+        }
+
         application.UseRouting();
         string[] reading = [HttpMethods.Get, HttpMethods.Head];
         application.MapMethods("/", reading, () => TypedResults.Text(Hint));
@@ -88,6 +99,7 @@ internal sealed class AdminApi : IAsyncDisposable
             reading,
             () => TypedResults.Text(MetricsText.Render(getStatus()), MetricsText.ContentType, Encoding.UTF8));
         OperatorRoutes.Map(application, changes);
+        RequestRoutes.Map(application, stories);
         if (reloader is not null)
         {
             ConfigurationRoutes.Map(application, reloader);

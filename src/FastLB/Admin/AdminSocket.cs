@@ -12,8 +12,9 @@ internal static class AdminSocket
     private const int Backlog = 128;
 
     /// <summary>Binds and listens. Throws <see cref="ServerStartException"/> with a sentence for people.</summary>
-    public static Socket Open(Endpoint endpoint)
+    public static Socket Open(AdminSettings settings)
     {
+        var endpoint = settings.Bind;
         if (endpoint.IsUnix && File.Exists(endpoint.UnixPath) && !IsAnswered(endpoint))
         {
             // Left behind by a process that was killed.
@@ -27,6 +28,12 @@ internal static class AdminSocket
         try
         {
             socket.Bind(ToEndPoint(endpoint));
+            if (endpoint.IsUnix && !OperatingSystem.IsWindows())
+            {
+                // Before it listens, so nobody else has come in meanwhile.
+                File.SetUnixFileMode(endpoint.UnixPath, settings.SocketMode);
+            }
+
             socket.Listen(Backlog);
             return socket;
         }

@@ -24,6 +24,14 @@ internal static class MetricsText
 
         RenderTotals(text, status.Totals);
         RenderLatency(text, status.Totals.Latency);
+        if (status.AccessLog is { } accessLog)
+        {
+            text.Begin("fastlb_access_log_lines_total", "counter", "Lines that the access log took.");
+            text.Sample(accessLog.Written);
+            text.Begin("fastlb_access_log_dropped_total", "counter", "Lines of the access log that were lost, because it took them too slowly or not at all.");
+            text.Sample(accessLog.Dropped);
+        }
+
         RenderLoops(text, status.Loops);
         RenderListeners(text, status.Listeners);
         RenderListenerLimits(text, status.Listeners);
@@ -173,6 +181,14 @@ internal static class MetricsText
         RenderPool(text, pools, "fastlb_pool_capacity_requests_per_second", "gauge", "What a pool could serve, estimated from the times of its answers.", p => p.Capacity?.MostPerSecond);
         RenderPool(text, pools, "fastlb_pool_use_ratio", "gauge", "The share of that which is used.", p => p.Capacity?.Use);
 
+        RenderPool(text, pools, "fastlb_pool_upgrades_open", "gauge", "Upgraded connections of a pool that are open.", p => p.Upgrades.Open);
+        RenderPool(text, pools, "fastlb_pool_upgrades_total", "counter", "Connections of a pool that were upgraded.", p => p.Upgrades.Opened);
+        RenderPool(text, pools, "fastlb_pool_websockets_total", "counter", "Of those, the WebSockets.", p => p.Upgrades.WebSockets);
+        RenderPool(text, pools, "fastlb_pool_websockets_told_to_close_total", "counter", "WebSockets that were told to close, because FastLB or their worker stopped or their lifetime was over.", p => p.Upgrades.ToldToClose);
+        RenderDirections(text, pools, "fastlb_pool_upgrade_bytes_total", "Bytes of upgraded connections.", p => (p.Upgrades.BytesFromClients, p.Upgrades.BytesToClients));
+        RenderDirections(
+            text, pools, "fastlb_pool_websocket_messages_total", "Whole messages of WebSockets.", p => (p.Upgrades.MessagesFromClients, p.Upgrades.MessagesToClients));
+
         text.Begin("fastlb_pool_workers", "gauge", "Workers of a pool by state.");
         foreach (var pool in pools)
         {
@@ -198,6 +214,17 @@ internal static class MetricsText
             {
                 text.Sample(known, ("pool", pool.Name));
             }
+        }
+    }
+
+    private static void RenderDirections(
+        Exposition text, IReadOnlyList<PoolStatus> pools, string name, string help, Func<PoolStatus, (long FromClients, long ToClients)> values)
+    {
+        text.Begin(name, "counter", help);
+        foreach (var pool in pools)
+        {
+            text.Sample(values(pool).FromClients, ("pool", pool.Name), ("direction", "from-clients"));
+            text.Sample(values(pool).ToClients, ("pool", pool.Name), ("direction", "to-clients"));
         }
     }
 

@@ -22,7 +22,14 @@ public sealed record ServerStatus(
 {
     /// <summary>What happened to pools and workers of late, oldest first.</summary>
     public IReadOnlyList<Health.PoolEvent> Events { get; init; } = [];
+
+    /// <summary>Null without one.</summary>
+    public AccessLogStatus? AccessLog { get; init; }
 }
+
+/// <param name="Written">Lines that the file took.</param>
+/// <param name="Dropped">Lines that were lost, because it took them too slowly or not at all.</param>
+public sealed record AccessLogStatus(long Written, long Dropped);
 
 /// <param name="Cpu">The core that the loop's thread is pinned to; null when it is not.</param>
 /// <param name="Connections">Client connections that are open.</param>
@@ -86,7 +93,19 @@ public sealed record PoolStatus(
     public bool Panicking { get; init; }
 
     public CapacityStatus? Capacity { get; init; }
+
+    /// <summary>Connections that were upgraded, WebSockets above all.</summary>
+    public UpgradeStatus Upgrades { get; init; } = new(0, 0, 0, 0, 0, 0, 0, 0);
 }
+
+/// <param name="Open">Upgraded connections that are open.</param>
+/// <param name="Opened">Since the start.</param>
+/// <param name="WebSockets">Of those, the WebSockets.</param>
+/// <param name="ToldToClose">WebSockets that were told to close, because FastLB or their worker stopped or their lifetime was over.</param>
+/// <param name="MessagesFromClients">Whole messages of WebSockets, control frames excepted.</param>
+/// <param name="MessagesToClients">Likewise.</param>
+public sealed record UpgradeStatus(
+    long Open, long Opened, long WebSockets, long ToldToClose, long BytesFromClients, long BytesToClients, long MessagesFromClients, long MessagesToClients);
 
 /// <summary>What the pool could do, as far as its answer times tell (<see cref="Core.Resilience.PoolCapacity"/> has the model); a hint, not a promise.</summary>
 /// <param name="RequestsPerSecond">Served at present.</param>

@@ -6,4 +6,6 @@ namespace FastLB.Admin;
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
 [JsonSerializable(typeof(ServerStatus))]
 [JsonSerializable(typeof(StrategyWish))]
+[JsonSerializable(typeof(Stories.RequestStory))]
+[JsonSerializable(typeof(IReadOnlyList<Stories.RequestStory>))]
 internal sealed partial class StatusJson : JsonSerializerContext;

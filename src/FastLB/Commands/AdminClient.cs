@@ -1,7 +1,7 @@
 using System.CommandLine;
+using System.Net;
 using System.Net.Sockets;
 using FastLB.Admin;
-using FastLB.Configuration;
 
 namespace FastLB.Commands;
 
@@ -19,8 +19,9 @@ internal static class AdminClient
         DefaultValueFactory = _ => ServeOptions.DefaultAdmin,
     };
 
-    public static HttpClient Open(Endpoint endpoint)
+    public static HttpClient Open(AdminTarget target)
     {
+        var endpoint = target.Endpoint;
         var handler = new SocketsHttpHandler
         {
             UseProxy = false,
@@ -42,40 +43,48 @@ internal static class AdminClient
                 }
             },
         };
-        return new HttpClient(handler) { Timeout = Patience, MaxResponseContentBufferSize = MaxAnswerBytes };
-    }
-
-    /// <summary>Asks the running FastLB for a change and tells what came of it. The exit code.</summary>
-    /// <param name="address">The admin address, as it was written.</param>
-    /// <param name="path">With its query.</param>
-    /// <param name="command">What was called, for the hint when nobody answers.</param>
-    public static int Change(string address, HttpMethod method, string path, string body, string command, InvocationConfiguration output) =>
-        ChangeAsync(address, method, path, body, command, output).GetAwaiter().GetResult();
-
-    private static async Task<int> ChangeAsync(string address, HttpMethod method, string path, string body, string command, InvocationConfiguration output)
-    {
-        if (!Address.TryParseBind(address, out var endpoint, out var problem))
+        var client = new HttpClient(handler) { Timeout = Patience, MaxResponseContentBufferSize = MaxAnswerBytes };
+        if (target.Token is { } token)
         {
-            output.Error.WriteLine($"--admin: {problem}");
-            return ExitCode.Mistake;
+            client.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", $"Bearer {token}");
         }
 
+        return client;
+    }
+
+    /// <summary>What to say when it is a matter of the token; null when it is not.</summary>
+    public static string? Refusal(AdminTarget target, HttpStatusCode status) => status != HttpStatusCode.Unauthorized ? null
+        : target.Token is null ? $"the admin API on {target.Endpoint} asks for its token; give it with --token, {AdminTarget.TokenVariable} or -c FILE"
+        : $"the admin API on {target.Endpoint} does not know this token";
+
+    /// <summary>Asks the running FastLB for a change and tells what came of it. The exit code.</summary>
+    /// <param name="options">What says which FastLB.</param>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="path">With its query.</param>
+    /// <param name="command">What was called, for the hint when nobody answers.</param>
+    public static int Change(AdminTarget.Options options, ParseResult parsed, HttpMethod method, string path, string body, string command) =>
+        options.TryRead(parsed, out var target)
+            ? ChangeAsync(target, method, path, body, command, parsed.InvocationConfiguration).GetAwaiter().GetResult()
+            : ExitCode.Mistake;
+
+    private static async Task<int> ChangeAsync(AdminTarget target, HttpMethod method, string path, string body, string command, InvocationConfiguration output)
+    {
         try
         {
-            using var client = Open(endpoint);
+            using var client = Open(target);
             using var request = new HttpRequestMessage(method, new Uri($"http://localhost{path}")) { Content = new StringContent(body) };
             using var answer = await client.SendAsync(request);
-            var text = (await answer.Content.ReadAsStringAsync()).TrimEnd();
+            var text = Refusal(target, answer.StatusCode) ?? (await answer.Content.ReadAsStringAsync()).TrimEnd();
             (answer.IsSuccessStatusCode ? output.Output : output.Error).WriteLine(text);
             return answer.IsSuccessStatusCode ? ExitCode.Ok : ExitCode.Mistake;
         }
         catch (HttpRequestException failure)
         {
-            output.Error.WriteLine(NobodyAnswers(endpoint, failure, command));
+            output.Error.WriteLine(NobodyAnswers(target.Endpoint, failure, command));
         }
         catch (OperationCanceledException)
         {
-            output.Error.WriteLine(NoAnswerInTime(endpoint));
+            output.Error.WriteLine(NoAnswerInTime(target.Endpoint));
         }
 
         return ExitCode.Failure;

@@ -19,6 +19,7 @@ internal static class CommandLine
           fastlb run --instances max -- node server.js  your program, once per core, behind the same address
           fastlb run -c fastlb.yaml                     what you grow into; 'fastlb check' finds every mistake in it
           fastlb status                                 what the running FastLB does right now
+          fastlb explain                                which requests failed, and why
           fastlb reload                                 read the file again, without dropping a request
 
         'fastlb COMMAND --help' tells more about each.
@@ -57,6 +58,7 @@ internal static class CommandLine
         root.Add(ReloadCommand.Create());
         root.Add(WorkerCommand.Create());
         root.Add(StrategyCommand.Create());
+        root.Add(ExplainCommand.Create());
 
         // DemoWorker is started by Program itself, before any of this is built; here it only exists to be named.
         root.Add(new Command("demo-worker", "The process that 'fastlb demo' runs many of.") { Hidden = true });
@@ -72,6 +74,7 @@ internal static class CommandLine
             ["reload"] = ReloadCommand.Examples,
             ["worker"] = WorkerCommand.Examples,
             ["strategy"] = StrategyCommand.Examples,
+            ["explain"] = ExplainCommand.Examples,
         };
         var teachingHelp = new HelpWithExamples(
             plainHelp,

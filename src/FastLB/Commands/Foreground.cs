@@ -43,12 +43,13 @@ internal static class Foreground
         ILogger log,
         Action? started)
     {
-        using var adminSocket = settings.AdminBind is { } bind ? AdminSocket.Open(bind) : null;
+        using var adminSocket = settings.Admin is { } wanted ? AdminSocket.Open(wanted) : null;
         await using var server = Server.Start(settings, factory);
         signals.RestartWanted = server.RestartRolling;
+        signals.ReopenWanted = server.ReopenAccessLog;
         using var reloader = new Reloader(server, plan.File, settings.IsWatched, factory.CreateLogger("configuration"));
         signals.ReloadWanted = () => _ = reloader.ReloadFileAsync(forgetsChanges: false);
-        await using var admin = await StartAdminAsync(adminSocket, server, reloader, logs);
+        await using var admin = await StartAdminAsync(adminSocket, settings, server, reloader, logs);
         if (settings.AdminBind is { } endpoint)
         {
             log.LogInformation("the admin API is served on {Endpoint}", endpoint);
@@ -59,6 +60,6 @@ internal static class Foreground
         await server.DrainAsync(signals.StopAtOnce);
     }
 
-    private static async Task<AdminApi?> StartAdminAsync(Socket? socket, Server server, Reloader reloader, LogProvider logs) =>
-        socket is null ? null : await AdminApi.StartAsync(socket, server.GetStatus, server.Operator, reloader, logs);
+    private static async Task<AdminApi?> StartAdminAsync(Socket? socket, Settings settings, Server server, Reloader reloader, LogProvider logs) =>
+        socket is null ? null : await AdminApi.StartAsync(socket, server.GetStatus, server.Operator, server.Stories, reloader, settings.Admin?.Token, logs);
 }

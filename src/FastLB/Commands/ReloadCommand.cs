@@ -19,11 +19,10 @@ internal static class ReloadCommand
     {
         var command = new Command("reload", "Read the configuration again while requests flow.");
         var reset = new Option<bool>("--reset") { Description = "Undo what was changed since the start besides the file." };
-        var admin = AdminClient.AddressOption();
+        var admin = new AdminTarget.Options(command);
         command.Add(reset);
-        command.Add(admin);
         command.SetAction(parsed => AdminClient.Change(
-            parsed.GetRequiredValue(admin), HttpMethod.Post, parsed.GetValue(reset) ? "/config?reset=true" : "/config", "", "reload", parsed.InvocationConfiguration));
+            admin, parsed, HttpMethod.Post, parsed.GetValue(reset) ? "/config?reset=true" : "/config", "", "reload"));
         return command;
     }
 }

@@ -28,7 +28,8 @@ internal static class RunCommand
             app: { run: { command: [node, server.js], instances: max } }
 
         Signals: SIGTERM or Ctrl-C finishes what runs and exits 0, a second one stops at once; SIGUSR2 restarts the
-        workers one after the other; SIGHUP reads the file again and changes what is new, without dropping a request. Exit codes: 0 stopped, 1 could not start, 2 a mistake in the file or the options.
+        workers one after the other; SIGHUP reads the file again and changes what is new, without dropping a request; SIGUSR1 opens the access log
+        anew. Exit codes: 0 stopped, 1 could not start, 2 a mistake in the file or the options.
         """;
 
     public static Command Create(Serve serve)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using FastLB.Admin;
 using FastLB.Configuration;
 using FastLB.Core.Balancing;
 using FastLB.Core.Proxy;
@@ -102,6 +103,7 @@ internal sealed class ServeOptions
             errors.Add($"--admin: {admin} is where clients connect (--listen); choose another address");
         }
 
+        var token = ReadToken(admin, errors);
         if (command[0].Length == 0)
         {
             errors.Add("the command after -- is empty; write the program and its arguments, like: fastlb run -- node server.js");
@@ -142,18 +144,29 @@ internal sealed class ServeOptions
         {
             Engine = engine,
             Loops = loops,
-            AdminBind = admin,
+            Admin = admin is null ? null : new AdminSettings(admin, token),
             Listeners = [new ListenerSettings { Bind = listen!, Routes = [new RouteRule(null, null, poolName)] }],
             Pools = [pool],
             Runs = [run],
         };
-        return new Plan(settings, [], WarningsFor(admin), logFormat);
+        return new Plan(settings, [], [], logFormat);
     }
 
-    private static string[] WarningsFor(Endpoint? admin) =>
-        admin?.Address is { } address && !System.Net.IPAddress.IsLoopback(address)
-            ? [$"the admin API asks for no password; whoever reaches {admin} can read the status"]
-            : [];
+    /// <summary>The environment's token. Where other machines can reach the admin API there has to be one.</summary>
+    private AdminToken? ReadToken(Endpoint? admin, List<string> errors)
+    {
+        AdminToken? token = null;
+        if (Environment.GetEnvironmentVariable(AdminTarget.TokenVariable) is { Length: > 0 } text && admin is { IsUnix: false } && !AdminToken.TryMake(text, out token, out var problem))
+        {
+            errors.Add($"{AdminTarget.TokenVariable}: {problem}");
+        }
+        else if (token is null && admin is not null && AdminSettings.IsReachable(admin))
+        {
+            errors.Add($"{_admin.Name}: other machines can reach {admin}, and the admin API can change everything; set {AdminTarget.TokenVariable} in the environment, or choose 127.0.0.1:{admin.Port}");
+        }
+
+        return token;
+    }
 
     private static Option<string> Text(string name, string helpName, string description, string value) =>
         new(name) { HelpName = helpName, Description = description, DefaultValueFactory = _ => value };

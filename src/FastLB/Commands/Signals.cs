@@ -5,18 +5,22 @@ namespace FastLB.Commands;
 /// <summary>
 /// What the process is told by signals while it serves. SIGTERM and SIGINT ask to stop, one that comes
 /// at least half a second later to stop at once; SIGUSR2 asks
-/// for a rolling restart, SIGHUP for another look at the configuration. Handlers run on a thread of the runtime, one at a time per signal.
+/// for a rolling restart, SIGHUP for another look at the configuration, SIGUSR1 to open the access log anew. Handlers run on a thread of the runtime, one at a time per signal.
 /// </summary>
 internal sealed class Signals : IDisposable
 {
     /// <summary>SIGUSR2 on Linux (signal(7), x86 and ARM); the runtime names only some signals and takes raw numbers for others.</summary>
     private const PosixSignal SigUsr2 = (PosixSignal)12;
 
+    /// <summary>SIGUSR1, likewise.</summary>
+    private const PosixSignal SigUsr1 = (PosixSignal)10;
+
     private readonly TaskCompletionSource _stopWanted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _stopAtOnce = new();
     private readonly PosixSignalRegistration[] _registrations;
     private readonly ILogger _log;
     private volatile Action? _restartWanted;
+    private volatile Action? _reopenWanted;
     private volatile Action? _reloadWanted;
     private readonly StopWish _stopWish;
 
@@ -30,6 +34,7 @@ internal sealed class Signals : IDisposable
             PosixSignalRegistration.Create(PosixSignal.SIGINT, OnStop),
             PosixSignalRegistration.Create(PosixSignal.SIGHUP, OnHangUp),
             PosixSignalRegistration.Create(SigUsr2, OnRestart),
+            PosixSignalRegistration.Create(SigUsr1, OnReopen),
         ];
     }
 
@@ -44,6 +49,9 @@ internal sealed class Signals : IDisposable
 
     /// <summary>Called on SIGUSR2, once the server runs.</summary>
     public Action? RestartWanted { get => _restartWanted; set => _restartWanted = value; }
+
+    /// <summary>Called on SIGUSR1, once the server runs.</summary>
+    public Action? ReopenWanted { get => _reopenWanted; set => _reopenWanted = value; }
 
     public void Dispose()
     {
@@ -91,6 +99,12 @@ internal sealed class Signals : IDisposable
             _log.LogInformation("SIGUSR2: the workers are restarted one after the other");
             restart();
         }
+    }
+
+    private void OnReopen(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        ReopenWanted?.Invoke();
     }
 
     private static string NameOf(PosixSignalContext context) => context.Signal == PosixSignal.SIGINT ? "SIGINT" : "SIGTERM";

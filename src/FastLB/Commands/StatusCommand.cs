@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
 using FastLB.Admin;
-using FastLB.Configuration;
 
 namespace FastLB.Commands;
 
@@ -22,25 +21,21 @@ internal static class StatusCommand
     public static Command Create()
     {
         var command = new Command("status", "Show what the running FastLB does right now.");
-        var admin = AdminClient.AddressOption();
         var json = new Option<bool>("--json") { Description = "Print the JSON of /status as it is." };
-        command.Add(admin);
         command.Add(json);
-        command.SetAction(parsed => ShowAsync(parsed.GetRequiredValue(admin), parsed.GetValue(json), parsed.InvocationConfiguration).GetAwaiter().GetResult());
+        var options = new AdminTarget.Options(command);
+        command.SetAction(parsed => options.TryRead(parsed, out var target)
+            ? ShowAsync(target, parsed.GetValue(json), parsed.InvocationConfiguration).GetAwaiter().GetResult()
+            : ExitCode.Mistake);
         return command;
     }
 
-    private static async Task<int> ShowAsync(string address, bool json, InvocationConfiguration output)
+    private static async Task<int> ShowAsync(AdminTarget target, bool json, InvocationConfiguration output)
     {
-        if (!Address.TryParseBind(address, out var endpoint, out var problem))
-        {
-            output.Error.WriteLine($"--admin: {problem}");
-            return ExitCode.Mistake;
-        }
-
+        var endpoint = target.Endpoint;
         try
         {
-            using var client = AdminClient.Open(endpoint);
+            using var client = AdminClient.Open(target);
             var body = await client.GetStringAsync(new Uri("http://localhost/status"));
             var status = JsonSerializer.Deserialize(body, StatusJson.Default.ServerStatus) ?? throw new JsonException("null");
             output.Output.Write(json ? body + "\n" : StatusTable.Render(status));
@@ -49,6 +44,11 @@ internal static class StatusCommand
         catch (JsonException)
         {
             output.Error.WriteLine($"what answers on {endpoint} is not the admin API of FastLB");
+        }
+        catch (HttpRequestException failure) when (failure.StatusCode is { } refused && AdminClient.Refusal(target, refused) is { } refusal)
+        {
+            output.Error.WriteLine(refusal);
+            return ExitCode.Mistake;
         }
         catch (HttpRequestException failure) when (failure.StatusCode is { } status)
         {

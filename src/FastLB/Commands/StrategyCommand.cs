@@ -31,20 +31,19 @@ internal static class StrategyCommand
             HelpName = "factor",
             Description = "How far above the average load consistent-hash loads a worker, from 1 on, or none.",
         };
-        var admin = AdminClient.AddressOption();
         command.Add(pool);
         command.Add(name);
         command.Add(key);
         command.Add(bound);
-        command.Add(admin);
+        var admin = new AdminTarget.Options(command);
         command.SetAction(parsed => AdminClient.Change(
-            parsed.GetRequiredValue(admin),
+            admin,
+            parsed,
             HttpMethod.Put,
             $"/pools/{Uri.EscapeDataString(parsed.GetRequiredValue(pool))}/strategy",
             JsonSerializer.Serialize(
                 new StrategyWish(parsed.GetRequiredValue(name), parsed.GetValue(key), Json(parsed.GetValue(bound))), StatusJson.Default.StrategyWish),
-            "strategy",
-            parsed.InvocationConfiguration));
+            "strategy"));
         return command;
     }
 

@@ -39,14 +39,13 @@ internal static class WorkerCommand
         var command = new Command(name, description);
         var worker = new Argument<string>("worker") { Description = "POOL/SLOT, as in 'fastlb status'." };
         var argument = value is null ? null : new Argument<string>("value") { Description = value };
-        var admin = AdminClient.AddressOption();
+        var admin = new AdminTarget.Options(command);
         command.Add(worker);
         if (argument is not null)
         {
             command.Add(argument);
         }
 
-        command.Add(admin);
         command.SetAction(parsed =>
         {
             var text = parsed.GetRequiredValue(worker);
@@ -58,12 +57,12 @@ internal static class WorkerCommand
             }
 
             return AdminClient.Change(
-                parsed.GetRequiredValue(admin),
+                admin,
+                parsed,
                 method,
                 $"/pools/{Uri.EscapeDataString(text[..slash])}/workers/{path(text[(slash + 1)..])}",
                 body(argument is null ? null : parsed.GetRequiredValue(argument)),
-                $"worker {name}",
-                parsed.InvocationConfiguration);
+                $"worker {name}");
         });
         return command;
     }
@@ -73,17 +72,16 @@ internal static class WorkerCommand
         var command = new Command(name, description);
         var pool = new Argument<string>("pool") { Description = "The pool." };
         var argument = new Argument<string>(value);
-        var admin = AdminClient.AddressOption();
+        var admin = new AdminTarget.Options(command);
         command.Add(pool);
         command.Add(argument);
-        command.Add(admin);
         command.SetAction(parsed => AdminClient.Change(
-            parsed.GetRequiredValue(admin),
+            admin,
+            parsed,
             method,
             $"/pools/{Uri.EscapeDataString(parsed.GetRequiredValue(pool))}/{path}",
             parsed.GetRequiredValue(argument),
-            $"worker {name}",
-            parsed.InvocationConfiguration));
+            $"worker {name}"));
         return command;
     }
 }

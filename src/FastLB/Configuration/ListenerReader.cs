@@ -17,9 +17,10 @@ internal sealed record ListenerDraft(
 internal sealed record ListenerDefaults(Core.Forwarding.ForwardingSettings Forwarding, WhenFull WhenFull);
 
 /// <summary>Reads one item of <c>listeners</c>.</summary>
-internal sealed class ListenerReader(Mistakes mistakes, string baseDirectory)
+internal sealed class ListenerReader(Mistakes mistakes, string baseDirectory, AccessLogReader accessLog)
 {
-    private static readonly string[] Keys = ["bind", "protocol", "pool", "routes", "timeouts", "limits", "maxConnectionsPerClient", "forwarding", .. ListenSocketReader.Keys];
+    private static readonly string[] Keys =
+        ["bind", "protocol", "pool", "routes", "timeouts", "limits", "maxConnectionsPerClient", "forwarding", "accessLog", .. ListenSocketReader.Keys];
 
     private readonly List<ScalarNode> _poolNames = [];
 
@@ -75,6 +76,7 @@ internal sealed class ListenerReader(Mistakes mistakes, string baseDirectory)
             Routes = rules,
             Timeouts = ownTimeouts,
             Limits = ownLimits,
+            AccessLog = accessLog.ReadListener(listener),
             MaxConnectionsPerClient = listener.Number("maxConnectionsPerClient", 1, 1_000_000) ?? 0,
             Forwarding = forwarding,
         };

@@ -29,6 +29,9 @@ internal sealed class Mistakes(string fileName)
 
     public bool Any => _errors.Count > 0;
 
+    /// <summary><c>file:line:column</c>, for what is told later.</summary>
+    public string PlaceOf(YamlNode at) => $"{fileName}:{at.Line}:{at.Column}";
+
     public void Error(YamlNode at, string text) => Error(at.Line, at.Column, text);
 
     public void Error(int line, int column, string text) => Add(_errors, new Mistake(fileName, line, column, text));

@@ -11,10 +11,10 @@ namespace FastLB.Configuration;
 internal static class OverridesReader
 {
     private static readonly string[] TimeoutKeys =
-        ["head", "body", "keepAlive", "connect", "response", "tunnel", "queue", "drain"];
+        ["head", "body", "keepAlive", "connect", "response", "tunnel", "tunnelLifetime", "queue", "drain"];
 
-    public static readonly string[] OfListener = ["head", "body", "keepAlive", "tunnel"];
-    public static readonly string[] OfPool = ["connect", "response", "queue", "tunnel"];
+    public static readonly string[] OfListener = ["head", "body", "keepAlive", "tunnel", "tunnelLifetime"];
+    public static readonly string[] OfPool = ["connect", "response", "queue", "tunnel", "tunnelLifetime"];
 
     private static readonly string[] LimitKeys = ["head", "target", "headers", "body"];
 
@@ -56,6 +56,7 @@ internal static class OverridesReader
             ConnectMs = timeouts.DurationMs("connect") ?? parent.ConnectMs,
             ResponseMs = timeouts.DurationMs("response") ?? parent.ResponseMs,
             TunnelMs = timeouts.DurationMs("tunnel") ?? parent.TunnelMs,
+            TunnelLifetimeMs = timeouts.Find("tunnelLifetime") is ScalarNode { Text: "unlimited" } ? 0 : timeouts.DurationMs("tunnelLifetime") ?? parent.TunnelLifetimeMs,
             QueueMs = timeouts.DurationMs("queue") ?? parent.QueueMs,
             DrainMs = timeouts.DurationMs("drain") ?? parent.DrainMs,
         };

@@ -17,7 +17,8 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
     public const int MaxListeners = 256;
     public const int MaxPools = 256;
 
-    private static readonly string[] Keys = ["engine", "loops", "spin", "watch", "admin", "timeouts", "limits", "forwarding", "maxConnections", "whenFull", "geo", "zones", "listeners", "pools"];
+    private static readonly string[] Keys =
+        ["engine", "loops", "spin", "watch", "admin", "timeouts", "limits", "forwarding", "maxConnections", "whenFull", "accessLog", "geo", "zones", "listeners", "pools"];
 
     /// <summary>The settings; only to be used when no mistake was noted. Null when there is nothing to read at all.</summary>
     public Settings? Read(YamlNode root)
@@ -29,20 +30,24 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
 
         var timeouts = OverridesReader.ReadTimeouts(top, mistakes);
         var limits = OverridesReader.ReadLimits(top, Core.Http.HttpLimits.Default, mistakes);
-        var admin = ReadAdmin(top);
+        var adminReader = new AdminReader(mistakes, baseDirectory);
+        var admin = adminReader.Read(top);
         var pools = ReadPools(top, timeouts, ZonesReader.Read(top, baseDirectory, mistakes));
         var defaults = new ListenerDefaults(
             ForwardingReader.Read(top, Core.Forwarding.ForwardingSettings.Default, mistakes),
             ListenSocketReader.ReadWhenFull(top) ?? WhenFull.Answer);
-        var listeners = ReadListeners(top, timeouts, limits, defaults);
-        new CrossChecks(mistakes, listeners, pools, admin).Run();
+        var accessLog = new AccessLogReader(mistakes, baseDirectory);
+        var log = accessLog.ReadTop(top);
+        var listeners = ReadListeners(top, timeouts, limits, defaults, accessLog);
+        new CrossChecks(mistakes, listeners, pools, adminReader.Place).Run();
 
         return new Settings
         {
             Engine = top.Choice("engine", ("auto", EngineChoice.Auto), ("io-uring", EngineChoice.IoUring), ("epoll", EngineChoice.Epoll)) ?? EngineChoice.Auto,
             Spin = ReadSpin(top),
             Loops = top.Number("loops", 1, MaxLoops, "auto") ?? 0,
-            AdminBind = admin?.Endpoint,
+            Admin = admin,
+            AccessLog = log,
             DrainMs = timeouts.DrainMs,
             MaxConnections = top.Number("maxConnections", 1, ListenSocketReader.MaxConnections) ?? 0,
             IsWatched = top.Flag("watch") ?? false,
@@ -65,42 +70,6 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         }
 
         return spin;
-    }
-
-    private PlacedEndpoint? ReadAdmin(Section top)
-    {
-        if (top.Find("admin") is not { } node || Section.Open(node, "admin", ["bind"], mistakes) is not { } admin)
-        {
-            return null;
-        }
-
-        if (admin.Find("bind") is null)
-        {
-            mistakes.Error(
-                top.FindKey("admin")!,
-                "admin: 'bind' is missing; write admin: { bind: 127.0.0.1:8001 }, or remove admin");
-            return null;
-        }
-
-        if (admin.Text("bind", "an address like 127.0.0.1:8001") is not { } text)
-        {
-            return null;
-        }
-
-        if (!Address.TryParseBind(text.Text, out var endpoint, out var problem))
-        {
-            mistakes.Error(text, $"bind: {problem}");
-            return null;
-        }
-
-        if (endpoint.Address is { } address && !System.Net.IPAddress.IsLoopback(address))
-        {
-            mistakes.Warning(
-                text,
-                $"the admin API asks for no password; whoever reaches {endpoint} can read the status");
-        }
-
-        return new PlacedEndpoint(endpoint, text);
     }
 
     private List<PoolDraft> ReadPools(Section top, Timeouts timeouts, ZoneTable zones)
@@ -136,7 +105,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         return drafts;
     }
 
-    private List<ListenerDraft> ReadListeners(Section top, Timeouts timeouts, Core.Http.HttpLimits limits, ListenerDefaults defaults)
+    private List<ListenerDraft> ReadListeners(Section top, Timeouts timeouts, Core.Http.HttpLimits limits, ListenerDefaults defaults, AccessLogReader accessLog)
     {
         if (top.Find("listeners") is null)
         {
@@ -149,7 +118,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         var drafts = new List<ListenerDraft>();
         foreach (var node in top.List("listeners", "listeners, each with bind and pool", MaxListeners))
         {
-            if (new ListenerReader(mistakes, baseDirectory).Read(node, drafts.Count + 1, timeouts, limits, defaults) is { } draft)
+            if (new ListenerReader(mistakes, baseDirectory, accessLog).Read(node, drafts.Count + 1, timeouts, limits, defaults) is { } draft)
             {
                 drafts.Add(draft);
             }

@@ -45,6 +45,14 @@ public sealed class PipelinedClientOnEpollTests() : PipelinedClientTests("epoll"
 
 public sealed class PipelinedClientOnAutoTests() : PipelinedClientTests("auto");
 
+public sealed class RecordingOnEpollTests() : RecordingTests("epoll");
+
+public sealed class RecordingOnAutoTests() : RecordingTests("auto");
+
+public sealed class WebSocketOnEpollTests() : WebSocketTests("epoll");
+
+public sealed class WebSocketOnAutoTests() : WebSocketTests("auto");
+
 public sealed class ReloadOnEpollTests() : ReloadTests("epoll");
 
 public sealed class ReloadOnAutoTests() : ReloadTests("auto");

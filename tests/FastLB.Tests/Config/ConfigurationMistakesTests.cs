@@ -27,9 +27,8 @@ public class ConfigurationMistakesTests
     [InlineData("loops: 2", "loops: -1",
         "fastlb.yaml:2:8: loops: expected auto or a number from 1 to 256, found '-1'")]
     [InlineData("admin: { bind: 127.0.0.1:8001 }", "admin: 127.0.0.1:8001",
-        "fastlb.yaml:3:8: admin: expected keys (bind), found '127.0.0.1:8001'")]
+        "fastlb.yaml:3:8: admin: expected keys (bind, token, tokenFile, mode), found '127.0.0.1:8001'")]
     [InlineData("admin: { bind: 127.0.0.1:8001 }", "admin: { bnd: 127.0.0.1:8001 }",
-        "fastlb.yaml:3:1: admin: 'bind' is missing; write admin: { bind: 127.0.0.1:8001 }, or remove admin",
         "fastlb.yaml:3:10: unknown key 'bnd' in admin; did you mean 'bind'?")]
     [InlineData("admin: { bind: 127.0.0.1:8001 }", "admin: { bind: 8001 }",
         "fastlb.yaml:3:16: bind: '8001' is only a port; write 127.0.0.1:8001, or 0.0.0.0:8001 to be reached from other machines")]
@@ -90,9 +89,9 @@ public class ConfigurationMistakesTests
     [InlineData("    timeouts: { head: 2s }", "    timeouts: { drain: 2s }",
         "fastlb.yaml:16:17: 'drain' has no meaning in timeouts of listener 127.0.0.1:8000; it belongs at the top of the file")]
     [InlineData("    timeouts: { head: 2s }", "    timeouts: 2s",
-        "fastlb.yaml:16:15: timeouts of listener 127.0.0.1:8000: expected keys (head, body, keepAlive, connect, response, tunnel, queue, drain), found '2s'")]
+        "fastlb.yaml:16:15: timeouts of listener 127.0.0.1:8000: expected keys (head, body, keepAlive, connect, response, tunnel, tunnelLifetime, queue, drain), found '2s'")]
     [InlineData("    timeouts: { head: 2s }", "    timeouts:",
-        "fastlb.yaml:16:14: timeouts of listener 127.0.0.1:8000: expected keys (head, body, keepAlive, connect, response, tunnel, queue, drain), found nothing")]
+        "fastlb.yaml:16:14: timeouts of listener 127.0.0.1:8000: expected keys (head, body, keepAlive, connect, response, tunnel, tunnelLifetime, queue, drain), found nothing")]
     [InlineData("    timeouts: { head: 2s }", "    pool: app",
         "fastlb.yaml:16:5: listener 127.0.0.1:8000 has both 'pool' and 'routes'; a last route without host and path is the pool for the rest")]
     [InlineData("host: api.example.com", "host: api.example.com:80",
@@ -253,7 +252,7 @@ public class ConfigurationMistakesTests
     [InlineData("loops: 2", "loops: [[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]",
         "fastlb.yaml:2:23: this is nested deeper than 16 levels")]
     [InlineData("loops: 2", "<<: 3",
-        "fastlb.yaml:2:1: unknown key '<<' in the configuration; known are engine, loops, spin, watch, admin, timeouts, limits, forwarding, maxConnections, whenFull, geo, zones, listeners, pools")]
+        "fastlb.yaml:2:1: unknown key '<<' in the configuration; known are engine, loops, spin, watch, admin, timeouts, limits, forwarding, maxConnections, whenFull, accessLog, geo, zones, listeners, pools")]
     [InlineData("loops: 2", " loops: 2",
         "fastlb.yaml:2:7: this is not YAML: while scanning a plain scalar value, found invalid mapping; is this line indented like its neighbours, or does a text with a colon need quotes?")]
     [InlineData("  body: 20s", "   body: 20s",

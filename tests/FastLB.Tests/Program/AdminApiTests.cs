@@ -1,9 +1,11 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.Versioning;
 using System.Text.Json;
 using FastLB.Admin;
 using FastLB.Commands;
 using FastLB.Core.Loop;
+using FastLB.Stories;
 using Microsoft.Extensions.Logging.Abstractions;
 
 // A package of the benchmarks has a namespace of that name.
@@ -84,12 +86,114 @@ public class AdminApiTests
     }
 
     [Fact]
+    public async Task With_a_token_everything_but_healthz_asks_for_it()
+    {
+        await using var admin = await Running.StartAsync(() => StatusSample.Create(), token: Token());
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, (await admin.Client.GetAsync("/healthz")).StatusCode);
+        foreach (var path in new[] { "/", "/status", "/metrics", "/requests?failed", "/requests/1", "/nothing", "/healthz/", "/HEALTHZ" })
+        {
+            var refused = await admin.Client.GetAsync(path);
+            Assert.Equal((path, HttpStatusCode.Unauthorized), (path, refused.StatusCode));
+            Assert.Equal("Bearer", refused.Headers.WwwAuthenticate.Single().Scheme);
+        }
+
+        using var change = new StringContent("round-robin");
+        Assert.Equal(HttpStatusCode.Unauthorized, (await admin.Client.PutAsync("/pools/app/strategy", change)).StatusCode);
+        foreach (var wrong in new[] { "Bearer 0123456789abcde", "Bearer 0123456789abcdefX", "Bearer", "Basic 0123456789abcdef", "0123456789abcdef" })
+        {
+            Assert.Equal((wrong, HttpStatusCode.Unauthorized), (wrong, await Status(admin.Client, wrong)));
+        }
+
+        Assert.Equal(HttpStatusCode.OK, await Status(admin.Client, "Bearer 0123456789abcdef"));
+        Assert.Equal(HttpStatusCode.OK, await Status(admin.Client, "bearer 0123456789abcdef"));
+
+        static async Task<HttpStatusCode> Status(HttpClient client, string authorization)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/status");
+            request.Headers.TryAddWithoutValidation("Authorization", authorization);
+            return (await client.SendAsync(request)).StatusCode;
+        }
+    }
+
+    [Theory]
+    [InlineData(null, "evil.example", HttpStatusCode.Forbidden)]
+    [InlineData(null, "127.0.0.1", HttpStatusCode.NotFound)]
+    [InlineData("0123456789abcdef", "admin.example", HttpStatusCode.NotFound)]
+    public async Task A_change_needs_an_address_for_a_name_or_the_token(string? token, string host, HttpStatusCode expected)
+    {
+        await using var admin = await Running.StartAsync(() => StatusSample.Create(), token: token is null ? null : Token());
+        using var request = new HttpRequestMessage(HttpMethod.Put, "/pools/app/strategy") { Content = new StringContent("round-robin") };
+        request.Headers.Host = host;
+        request.Headers.TryAddWithoutValidation("Authorization", $"Bearer {token}");
+        Assert.Equal(expected, (await admin.Client.SendAsync(request)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Commands_show_the_token_that_they_are_given()
+    {
+        await using var admin = await Running.StartAsync(() => StatusSample.Create(), token: Token());
+        var address = admin.Client.BaseAddress!.Authority;
+        foreach (var command in new[] { "status", "explain" })
+        {
+            using var without = new StringWriter();
+            Assert.Equal(ExitCode.Mistake, await InvokeAsync(without, command, "--admin", address));
+            Assert.Equal($"the admin API on {address} asks for its token; give it with --token, FASTLB_ADMIN_TOKEN or -c FILE", without.ToString().TrimEnd());
+            using var wrong = new StringWriter();
+            Assert.Equal(ExitCode.Mistake, await InvokeAsync(wrong, command, "--admin", address, "--token", "wrong"));
+            Assert.Equal($"the admin API on {address} does not know this token", wrong.ToString().TrimEnd());
+            using var right = new StringWriter();
+            Assert.Equal(ExitCode.Ok, await InvokeAsync(right, command, "--admin", address, "--token", "0123456789abcdef"));
+        }
+
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, $"admin: {{ bind: {address}, token: 0123456789abcdef }}\nlisteners: [{{ bind: 127.0.0.1:8000, pool: app }}]\npools: {{ app: {{ workers: [127.0.0.1:9001] }} }}\n");
+        using var fromFile = new StringWriter();
+        Assert.Equal(ExitCode.Ok, await InvokeAsync(fromFile, "status", "-c", file));
+        File.Delete(file);
+    }
+
+    [Fact]
+    public async Task The_story_of_a_request_is_served_and_told()
+    {
+        await using var admin = await Running.StartAsync(() => StatusSample.Create(), stories: new OneStory());
+        var address = admin.Client.BaseAddress!.Authority;
+        using var told = new StringWriter();
+        Assert.Equal(ExitCode.Ok, await InvokeAsync(told, "explain", "00000000000000ff", "--admin", address));
+        Assert.Equal("It failed.\nThat was it.", told.ToString().TrimEnd());
+        using var listed = new StringWriter();
+        Assert.Equal(ExitCode.Ok, await InvokeAsync(listed, "explain", "--admin", address));
+        Assert.Contains("00000000000000ff", listed.ToString(), StringComparison.Ordinal);
+        using var unknown = new StringWriter();
+        Assert.Equal(ExitCode.Failure, await InvokeAsync(unknown, "explain", "fe", "--admin", address));
+        Assert.StartsWith("no request with the id 00000000000000fe is remembered", unknown.ToString(), StringComparison.Ordinal);
+        using var wrong = new StringWriter();
+        Assert.Equal(ExitCode.Mistake, await InvokeAsync(wrong, "explain", "no-id", "--admin", address));
+        Assert.StartsWith("a request's id has up to 16 hexadecimal digits", wrong.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("0600")]
+    [InlineData("0660")]
+    [SupportedOSPlatform("linux")]
+    public void A_unix_socket_has_the_permissions_that_are_configured(string mode)
+    {
+        var directory = Directory.CreateTempSubdirectory("fastlb-tests-").FullName;
+        var wanted = (UnixFileMode)Convert.ToInt32(mode, 8);
+        using (AdminSocket.Open(new AdminSettings(Endpoint.Unix(Path.Combine(directory, "admin.sock")), null, wanted)))
+        {
+            Assert.Equal(wanted, File.GetUnixFileMode(Path.Combine(directory, "admin.sock")));
+        }
+
+        Directory.Delete(directory, recursive: true);
+    }
+
+    [Fact]
     public void An_address_in_use_is_told_with_what_to_do()
     {
-        using var first = AdminSocket.Open(Endpoint.Ip(IPAddress.Loopback, 0));
+        using var first = AdminSocket.Open(new AdminSettings(Endpoint.Ip(IPAddress.Loopback, 0)));
         var endpoint = Endpoint.Ip(IPAddress.Loopback, ((IPEndPoint)first.LocalEndPoint!).Port);
 
-        var failure = Assert.Throws<ServerStartException>(() => AdminSocket.Open(endpoint));
+        var failure = Assert.Throws<ServerStartException>(() => AdminSocket.Open(new AdminSettings(endpoint)));
 
         Assert.Equal(
             $"the admin API: cannot listen on {endpoint}: another process listens there already; stop it or choose another port (--admin, or 'admin' in the configuration)",
@@ -103,10 +207,22 @@ public class AdminApiTests
         var endpoint = Endpoint.Unix(Path.Combine(directory, "admin.sock"));
 
         Leave(endpoint);
-        using var socket = AdminSocket.Open(endpoint);
-        Assert.Throws<ServerStartException>(() => AdminSocket.Open(endpoint));
+        using var socket = AdminSocket.Open(new AdminSettings(endpoint));
+        Assert.Throws<ServerStartException>(() => AdminSocket.Open(new AdminSettings(endpoint)));
         socket.Dispose();
         Directory.Delete(directory, recursive: true);
+    }
+
+    private static AdminToken Token() => AdminToken.TryMake("0123456789abcdef", out var token, out _) ? token! : throw new InvalidOperationException();
+
+    private sealed class OneStory : IRequestStories
+    {
+        private static readonly RequestStory s_story = new(
+            "00000000000000ff", DateTimeOffset.UnixEpoch, "127.0.0.1:1", "127.0.0.1:8000", "GET /", "app", 502, "worker-closed", 1.5, null, [], ["It failed.", "That was it."]);
+
+        public RequestStory? Find(ulong id) => id == 255 ? s_story : null;
+
+        public IReadOnlyList<RequestStory> Latest(int count) => [s_story];
     }
 
     /// <summary>The runtime removes the path of a socket that it closes; a killed process does not.</summary>
@@ -126,11 +242,11 @@ public class AdminApiTests
     {
         public HttpClient Client { get; } = client;
 
-        public static async Task<Running> StartAsync(Func<ServerStatus> getStatus, Endpoint? endpoint = null)
+        public static async Task<Running> StartAsync(Func<ServerStatus> getStatus, Endpoint? endpoint = null, AdminToken? token = null, IRequestStories? stories = null)
         {
-            var socket = AdminSocket.Open(endpoint ?? Endpoint.Ip(IPAddress.Loopback, 0));
+            var socket = AdminSocket.Open(new AdminSettings(endpoint ?? Endpoint.Ip(IPAddress.Loopback, 0)));
             var port = (socket.LocalEndPoint as IPEndPoint)?.Port ?? 1;
-            var api = await AdminApi.StartAsync(socket, getStatus, new Operator(() => [], (_, _) => false, NullLogger.Instance), null, NullLoggerProvider.Instance);
+            var api = await AdminApi.StartAsync(socket, getStatus, new Operator(() => [], (_, _) => false, NullLogger.Instance), stories ?? new NoStories(), null, token, NullLoggerProvider.Instance);
             return new Running(api, new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") });
         }
 

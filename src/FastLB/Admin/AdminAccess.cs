@@ -1,0 +1,36 @@
+namespace FastLB.Admin;
+
+/// <summary>
+/// Who may use the admin API. With a token, whoever brings it; <c>/healthz</c> says little and is asked by load balancers that cannot, so it is open. On a unix
+/// socket the file's permissions decide instead.
+/// </summary>
+internal static class AdminAccess
+{
+    private const string Scheme = "Bearer ";
+
+    /// <summary>Marks requests that brought the token.</summary>
+    private static readonly object s_trusted = new();
+
+    public static void Require(WebApplication application, AdminToken token) => application.Use(async (context, next) =>
+    {
+        var authorization = context.Request.Headers.Authorization.ToString();
+        var isTrusted = authorization.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) && token.Is(authorization[Scheme.Length..].Trim());
+        if (isTrusted)
+        {
+            context.Items[s_trusted] = s_trusted;
+        }
+        else if (!context.Request.Path.Equals("/healthz", StringComparison.Ordinal))
+        {
+            context.Response.StatusCode = StatusCodes.Status401Unauthorized;
+            context.Response.Headers.WWWAuthenticate = "Bearer realm=\"fastlb\"";
+            context.Response.ContentType = "text/plain; charset=utf-8";
+            await context.Response.WriteAsync("The admin API asks for its token: Authorization: Bearer TOKEN\n", context.RequestAborted);
+            return;
+        }
+
+        await next(context);
+    });
+
+    /// <summary>Whether the request brought the token, which no page in somebody's browser can know.</summary>
+    public static bool IsTrusted(HttpContext context) => context.Items.ContainsKey(s_trusted);
+}
