@@ -1,11 +1,12 @@
 using System.Globalization;
+using FastLB.Core.Forwarding;
 using FastLB.Core.Loop;
 
 namespace FastLB.Simulation;
 
 /// <summary>One connection that a worker accepted.</summary>
 internal sealed partial class WorkerConnection(
-    SimNetwork network, SimSocket socket, WorkerManners manners, bool isTcp, Func<int, SimRequest> requestOf) : MessageReader
+    SimNetwork network, SimSocket socket, WorkerManners manners, bool isTcp, ProxyVersion header, Func<int, string> addressOf, Func<int, SimRequest> requestOf) : MessageReader
 {
     private enum Then
     {
@@ -38,6 +39,10 @@ internal sealed partial class WorkerConnection(
     private bool _answerIsUpgrade;
     private bool _endSeen;
     private bool _endSent;
+    private bool _closeQueued;
+
+    private readonly SimProxyHeader? _header = header == ProxyVersion.None ? null : new SimProxyHeader(header);
+    private readonly SimFrames _frames = new(isFromClient: true);
 
     internal bool IsClosed => socket.IsClosed;
 
@@ -93,7 +98,15 @@ internal sealed partial class WorkerConnection(
             return;
         }
 
-        if (_answerQueued)
+        if (_closeQueued && !_endSent && !_endSeen)
+        {
+            if (!_isLeaving)
+            {
+                _isLeaving = true;
+                socket.ShutdownWrite();
+            }
+        }
+        else if (_answerQueued)
         {
             FinishAnswer();
         }
@@ -199,9 +212,15 @@ internal sealed partial class WorkerConnection(
             return;
         }
 
-        if (isTcp)
+        var bytes = _header is null ? _chunk.AsSpan(0, count) : _header.Take(_chunk.AsSpan(0, count));
+        count = bytes.Length;
+        if (bytes.IsEmpty)
         {
-            OnRaw(_chunk.AsSpan(0, count));
+            network.Note();
+        }
+        else if (isTcp)
+        {
+            OnRaw(bytes);
         }
         else if (!_isLeaving)
         {
@@ -210,7 +229,7 @@ internal sealed partial class WorkerConnection(
                 _aheadBytes = _unread.Count + count;
             }
 
-            _unread.Append(_chunk.AsSpan(0, count));
+            _unread.Append(bytes);
             if (_answerQueued && _out.Count == 0 && _requestIsComplete && _then == Then.Stay)
             {
                 FinishAnswer();
@@ -236,9 +255,9 @@ internal sealed partial class WorkerConnection(
         }
 
         var request = requestOf(int.Parse(parts[1].AsSpan("/r/".Length), CultureInfo.InvariantCulture));
-        if (request.HasBrokenHead || request.IsLost)
+        if (request.HasBrokenHead || request.IsLost || request.IsShutOut || request.LocalStatus > 0)
         {
-            throw new SimulationFailedException($"the malformed head of {request.Id} reached a worker");
+            throw new SimulationFailedException($"{request.Id} reached a worker, which must not see it");
         }
 
         if (_aheadBytes > 0)
@@ -248,7 +267,7 @@ internal sealed partial class WorkerConnection(
 
         network.Trace?.Invoke($"worker: got '{line}'{(_aheadBytes > 0 ? " ahead" : "")}");
         request.Arrivals++;
-        if (request.Arrivals > (request.IsIdempotent ? 3 : 1))
+        if (request.Arrivals > (request.IsIdempotent ? request.MostArrivals : 1))
         {
             throw new SimulationFailedException($"{request.Method} {request.Id} reached {request.Arrivals} workers");
         }
@@ -287,6 +306,11 @@ internal sealed partial class WorkerConnection(
         if (Header("X-Forwarded-For") != request.ClientAddress)
         {
             throw new SimulationFailedException($"{request.Id} came for {Header("X-Forwarded-For")} and is of {request.ClientAddress}");
+        }
+
+        if (_header is not null && (_header.Source != request.ClientAddress || _persistentAnswers > 0))
+        {
+            throw new SimulationFailedException($"{request.Id} came as request {_persistentAnswers} on a connection of {_header.Source} and is of {request.ClientAddress}");
         }
 
         if (Header("Cookie")?.Contains("FASTLB", StringComparison.Ordinal) == true)
@@ -337,9 +361,38 @@ internal sealed partial class WorkerConnection(
         // A TCP client begins with one byte that says who it is.
         var start = _tunnelIdentity < 0 ? 1 : 0;
         _tunnelIdentity = start > 0 ? bytes[0] : _tunnelIdentity;
+        if (start > 0 && _header is not null && _header.Source != addressOf(_tunnelIdentity))
+        {
+            throw new SimulationFailedException($"TCP client {_tunnelIdentity} came as {_header.Source} and is {addressOf(_tunnelIdentity)}");
+        }
+
+        network.Note();
+        if (_request?.IsWebSocket == true)
+        {
+            _frames.Feed(bytes, EchoFrame);
+            QueueClose();
+            return;
+        }
+
         Pattern.Check(bytes[start..], _tunnelIdentity, Pattern.Tunnel, _tunnelRead + start, "the worker's tunnel");
         _tunnelRead += bytes.Length;
         _out.Append(bytes);
-        network.Note();
+    }
+
+    private void EchoFrame(ReadOnlySpan<byte> payload)
+    {
+        Pattern.Check(payload, _tunnelIdentity, Pattern.Tunnel, _tunnelRead, "the worker's WebSocket");
+        _tunnelRead += payload.Length;
+        _out.Append(SimFrames.Make(0x82, payload, isFromClient: false, network.Chance));
+    }
+
+    /// <summary>Says that it has heard the other side say goodbye, and nothing afterwards.</summary>
+    private void QueueClose()
+    {
+        if (_frames.CloseCode >= 0 && !_closeQueued)
+        {
+            _closeQueued = true;
+            _out.Append(SimFrames.MakeClose(_frames.CloseCode, isFromClient: false, network.Chance));
+        }
     }
 }
