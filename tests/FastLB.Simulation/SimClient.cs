@@ -9,6 +9,12 @@ internal sealed record ClientManners
     /// <summary>What it says before its first request: a PROXY header, or nothing.</summary>
     public byte[] Hello { get; init; } = [];
 
+    /// <summary>Because of that it does not get a single byte.</summary>
+    public bool IsRefused { get; init; }
+
+    /// <summary>It goes on with a WebSocket that it was told to close.</summary>
+    public bool IgnoresGoodbyes { get; init; }
+
     /// <summary>How many requests it sends ahead of their answers.</summary>
     public int Depth { get; init; } = 1;
 
@@ -246,7 +252,7 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
     /// <summary>A WebSocket is closed by whoever wants to, and the other side says so too (RFC 6455 7.1.2). Whoever stays waits until it is told.</summary>
     private void QueueClose()
     {
-        if (_frames is null || _closeQueued || (_frames.CloseCode < 0 && (TunnelRequest!.StaysOpen || _tunnelRead < _tunnelLength)))
+        if (_frames is null || _closeQueued || (IsToldToClose && manners.IgnoresGoodbyes) || (_frames.CloseCode < 0 && (TunnelRequest!.StaysOpen || _tunnelRead < _tunnelLength)))
         {
             return;
         }
@@ -274,6 +280,11 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
         {
             OnEnd(isReset: count < 0);
             return;
+        }
+
+        if (manners.IsRefused)
+        {
+            throw new SimulationFailedException($"the client of {requests[0].Id}, which must not come in, got {count} bytes");
         }
 
         _read += count;

@@ -18,8 +18,8 @@ internal sealed partial class SimWorld
 {
     private static readonly NetworkSet s_everybody = new([IPNetwork.Parse("192.168.0.0/16")]);
 
-    /// <summary>The first three HTTP clients and the first three TCP clients.</summary>
-    private static readonly NetworkSet s_few = new([IPNetwork.Parse("192.168.0.0/30"), IPNetwork.Parse("192.168.1.0/31"), IPNetwork.Parse("192.168.1.2/32")]);
+    /// <summary>The first three HTTP clients and the first TCP client.</summary>
+    private static readonly NetworkSet s_few = new([IPNetwork.Parse("192.168.0.0/30"), IPNetwork.Parse("192.168.1.0/32")]);
 
     private readonly long[] _recorded = new long[Outcomes.Count];
     private readonly ProxyVersion[] _headersToWorkers = new ProxyVersion[2];
@@ -115,8 +115,10 @@ internal sealed partial class SimWorld
     /// <param name="isTcp">Over TCP whoever is not believed and need not say anything says nothing, because it would go to a worker.</param>
     /// <param name="client">Who the client is for workers.</param>
     /// <param name="isShutOut">Whether nothing of it may reach a worker.</param>
-    private byte[] Hello(in ClientAddress address, bool isTcp, out string client, out bool isShutOut)
+    /// <param name="isRefused">Whether it is not even told so.</param>
+    private byte[] Hello(in ClientAddress address, bool isTcp, out string client, out bool isShutOut, out bool isRefused)
     {
+        isRefused = false;
         client = address.ToIPAddress().ToString();
         isShutOut = false;
         if (_headerMode == ProxyProtocolMode.Off)
@@ -132,9 +134,11 @@ internal sealed partial class SimWorld
 
         ClientHeaders++;
         isShutOut = !isBelieved;
+        isRefused = !isBelieved && _headerMode == ProxyProtocolMode.Required;
         if (!_mood.IsCalm && _headers.Chance(0.1))
         {
             isShutOut = true;
+            isRefused |= isBelieved;
             return Encoding.Latin1.GetBytes(_headers.Next(3) switch
             {
                 0 => "PROXY TCP4 1.2.3.4 5.6.7.8 1\r\n",

@@ -33,7 +33,6 @@ internal sealed partial class SimWorld
         }
     }
 
-    /// <summary>How readily the loop moves bytes. Drawn apart, so that the rest of a seed's world stays as it was.</summary>
     /// <summary>A quarter of the unquiet worlds has breakers, limits and retries of all kinds, tight enough to be met.</summary>
     private PoolSettings Guarded(PoolSettings settings, RandomSource chance)
     {
@@ -77,6 +76,7 @@ internal sealed partial class SimWorld
         SuccessesToClose = 1 + chance.Next(2),
     };
 
+    /// <summary>How readily the loop moves bytes. Drawn apart, so that the rest of a seed's world stays as it was.</summary>
     private void DrawMoving(RandomSource chance)
     {
         ReadOnlySpan<int> worth = [1, 100, 1_000, 10_000, 64 * 1024, int.MaxValue];
@@ -91,7 +91,7 @@ internal sealed partial class SimWorld
         for (var i = 0; i < _mood.Clients; i++)
         {
             var address = new ClientAddress((uint)((192 << 24) + (168 << 16) + i + 1), (ushort)(40_000 + i));
-            var hello = Hello(address, isTcp: false, out var named, out var isShutOut);
+            var hello = Hello(address, isTcp: false, out var named, out var isShutOut, out var isRefused);
             List<SimRequest> requests = [];
             var onlyReads = _chance.Chance(_mood.IsPipelined ? 0.8 : 0.1);
             var count = 1 + _chance.Next(onlyReads ? 40 : _chance.Chance(0.2) ? 20 : 4);
@@ -114,6 +114,8 @@ internal sealed partial class SimWorld
             var manners = new ClientManners
             {
                 Hello = hello,
+                IsRefused = isRefused,
+                IgnoresGoodbyes = !_mood.IsCalm && _hasWebSockets && _webSockets.Chance(0.2),
                 Depth = _chance.Chance(onlyReads ? 0.1 : 0.5) ? 1 : 1 + _chance.Next(onlyReads ? 40 : 10),
                 BreakAfterWritten = isRude && _chance.Chance(0.5) ? _chance.Next(total + 1) : -1,
                 BreakAfterRead = isRude && _chance.Chance(0.3) ? _chance.Next(2_000) : -1,
@@ -132,7 +134,7 @@ internal sealed partial class SimWorld
             var address = new ClientAddress((uint)((192 << 24) + (168 << 16) + 256 + i), (ushort)(50_000 + i));
             var length = 1 + _chance.Next(_mood.LargestRequestBody);
             var breakAfter = _mood.IsCalm || _chance.Chance(0.7) ? -1 : _chance.Next(length);
-            var hello = Hello(address, isTcp: true, out var named, out var isShutOut);
+            var hello = Hello(address, isTcp: true, out var named, out var isShutOut, out _);
             _tcpClients.Add(new SimTcpClient(_network, () => _network.ConnectTo(1, address), (byte)i, length, breakAfter) { Hello = hello, Address = named, IsShutOut = isShutOut });
         }
     }

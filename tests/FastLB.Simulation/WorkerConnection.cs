@@ -42,11 +42,14 @@ internal sealed partial class WorkerConnection(
     private bool _closeQueued;
 
     private readonly SimProxyHeader? _header = header == ProxyVersion.None ? null : new SimProxyHeader(header);
+    // The rest of a frame that comes later, with all that comes behind it.
+    private readonly ByteQueue _held = new();
+    private long _heldUntilMs;
     private readonly SimFrames _frames = new(isFromClient: true);
 
     internal bool IsClosed => socket.IsClosed;
 
-    internal long WakeMs => _answer is not null && !_answerQueued && (_requestIsComplete || _isEarly) ? _answerAtMs : -1;
+    internal long WakeMs => _held.Count > 0 ? _heldUntilMs : _answer is not null && !_answerQueued && (_requestIsComplete || _isEarly) ? _answerAtMs : -1;
 
     private bool IsTunnel => isTcp || IsRaw;
 
@@ -72,6 +75,12 @@ internal sealed partial class WorkerConnection(
 
     private void Write()
     {
+        if (_held.Count > 0 && network.NowMs >= _heldUntilMs)
+        {
+            _out.Append(_held.Span);
+            _held.Clear();
+        }
+
         if (_answer is not null && !_answerQueued && (_requestIsComplete || _isEarly) && network.NowMs >= _answerAtMs)
         {
             _answerQueued = true;
@@ -94,6 +103,11 @@ internal sealed partial class WorkerConnection(
         }
 
         if (_out.Count > 0)
+        {
+            return;
+        }
+
+        if (_held.Count > 0)
         {
             return;
         }
@@ -190,7 +204,7 @@ internal sealed partial class WorkerConnection(
 
     private void Read()
     {
-        if (IsTunnel && _out.Count > 4096)
+        if (IsTunnel && _out.Count + _held.Count > 4096)
         {
             return;
         }
@@ -383,7 +397,22 @@ internal sealed partial class WorkerConnection(
     {
         Pattern.Check(payload, _tunnelIdentity, Pattern.Tunnel, _tunnelRead, "the worker's WebSocket");
         _tunnelRead += payload.Length;
-        _out.Append(SimFrames.Make(0x82, payload, isFromClient: false, network.Chance));
+        SendFrame(SimFrames.Make(0x82, payload, isFromClient: false, network.Chance));
+    }
+
+    /// <summary>Now and then it rests in the middle of a frame.</summary>
+    private void SendFrame(byte[] frame)
+    {
+        if (_held.Count > 0)
+        {
+            _held.Append(frame);
+            return;
+        }
+
+        var now = network.Chance.Chance(0.2) ? network.Chance.Next(frame.Length) : frame.Length;
+        _heldUntilMs = network.NowMs + 1 + network.Chance.Next(3_000);
+        _out.Append(frame.AsSpan(0, now));
+        _held.Append(frame.AsSpan(now));
     }
 
     /// <summary>Says that it has heard the other side say goodbye, and nothing afterwards.</summary>
@@ -392,7 +421,7 @@ internal sealed partial class WorkerConnection(
         if (_frames.CloseCode >= 0 && !_closeQueued)
         {
             _closeQueued = true;
-            _out.Append(SimFrames.MakeClose(_frames.CloseCode, isFromClient: false, network.Chance));
+            SendFrame(SimFrames.MakeClose(_frames.CloseCode, isFromClient: false, network.Chance));
         }
     }
 }
