@@ -45,14 +45,25 @@ public sealed unsafe partial class EpollLoop
     {
         Invariant.That(listener.IsListening, "only a listener that listens is stopped");
         var entry = _listeners.Find(e => ReferenceEquals(e.Listener, listener))!;
-        AcceptWaiting(entry, AcceptsAtEnd);
+        AcceptWaiting(entry, AcceptsAtEnd, isLast: true);
         entry.Pause();
+        entry.IsFull = false;
         Timers.Cancel(entry);
         Libc.Close(listener.Handle);
         listener.Handle = -1;
     }
 
-    private void AcceptWaiting(ListenerEntry entry, int limit)
+    public override void ResumeAccepting(Listener listener)
+    {
+        if (_listeners.FindLast(e => ReferenceEquals(e.Listener, listener)) is { IsFull: true } entry)
+        {
+            entry.IsFull = false;
+            entry.Resume();
+        }
+    }
+
+    /// <param name="isLast">Nothing is accepted after it, so a listener that is full takes what waits all the same, and tells it so.</param>
+    private void AcceptWaiting(ListenerEntry entry, int limit, bool isLast = false)
     {
         Span<byte> address = stackalloc byte[SocketAddress.MaxLength];
         if (!entry.Listener.IsListening)
@@ -63,9 +74,18 @@ public sealed unsafe partial class EpollLoop
 
         for (var accepted = 0; accepted < limit; accepted++)
         {
+            if (!isLast && !entry.Listener.TryAdmit())
+            {
+                entry.IsFull = true;
+                entry.Pause();
+                return;
+            }
+
             var fd = Libc.Accept(entry.Listener.Handle, address, out var length);
             if (fd < 0)
             {
+                entry.Listener.NotAdmitted();
+
                 // What a client broke while it waited (ECONNABORTED and the like) says nothing about the next one.
                 if (fd is -Libc.EAGAIN or -Libc.EINVAL || IoError.IsLocalExhaustion(-fd))
                 {
@@ -84,6 +104,7 @@ public sealed unsafe partial class EpollLoop
             {
                 // The kernel hands out the lowest free number. What is left is for connections to workers and for everything
                 // else that the process does, or nobody that was accepted could be served.
+                entry.Listener.NotAdmitted();
                 Libc.Close(fd);
                 Rest(entry);
                 return;
@@ -131,6 +152,9 @@ public sealed unsafe partial class EpollLoop
         private bool _registered;
 
         internal Listener Listener { get; } = listener;
+
+        /// <summary>It accepts nothing until it is told that there may be room.</summary>
+        internal bool IsFull { get; set; }
 
         internal int Resume()
         {

@@ -14,21 +14,32 @@ internal static unsafe partial class Libc
     internal const int SOL_SOCKET = 1;
     internal const int SO_REUSEADDR = 2;
     internal const int SO_ERROR = 4;
+    internal const int SO_SNDBUF = 7;
+    internal const int SO_RCVBUF = 8;
+    internal const int SO_KEEPALIVE = 9;
     internal const int SO_LINGER = 13;
     internal const int SO_REUSEPORT = 15;
     internal const int SO_ATTACH_FILTER = 26;
+    internal const int SO_ACCEPTCONN = 30;
     internal const int IPPROTO_TCP = 6;
     internal const int IPPROTO_IPV6 = 41;
     internal const int IPV6_V6ONLY = 26;
     internal const int TCP_NODELAY = 1;
+    internal const int TCP_KEEPIDLE = 4;
+    internal const int TCP_KEEPINTVL = 5;
+    internal const int TCP_KEEPCNT = 6;
     internal const int TCP_DEFER_ACCEPT = 9;
     internal const int TCP_CONGESTION = 13;
+    internal const int TCP_USER_TIMEOUT = 18;
+    internal const int TCP_FASTOPEN = 23;
     internal const int SHUT_RD = 0;
     internal const int SHUT_WR = 1;
     internal const int MSG_PEEK = 2;
     internal const int MSG_TRUNC = 0x20;
     internal const int MSG_DONTWAIT = 0x40;
     internal const int MSG_NOSIGNAL = 0x4000;
+    internal const int F_SETFD = 2;
+    internal const int FD_CLOEXEC = 1;
     internal const int F_SETFL = 4;
     internal const int F_DUPFD_CLOEXEC = 1030;
     internal const int SIOCOUTQ = 0x5411;
@@ -159,6 +170,13 @@ internal static unsafe partial class Libc
     internal static long QueuedToReceive(int fd) =>
         Math.Max(0, Check(syscall(ReceiveNumber, fd, null, int.MaxValue, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT, null, null)));
 
+    internal static int SetCloseOnExec(int fd) => Check(fcntl(fd, F_SETFD, FD_CLOEXEC));
+
+    internal static int ChangeMode(string path, uint mode) => Check(chmod(path, mode));
+
+    /// <summary>-1 leaves owner or group as it is.</summary>
+    internal static int ChangeOwner(string path, int owner, int group) => Check(chown(path, owner, group));
+
     internal static int Duplicate(int fd) => Check(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 
     internal static int EpollCreate() => Check(epoll_create1(EPOLL_CLOEXEC));
@@ -207,6 +225,12 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc")]
     private static partial int ioctl(int fd, nuint request, void* argument);
+
+    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int chmod(string path, uint mode);
+
+    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int chown(string path, int owner, int group);
 
     [LibraryImport("libc")]
     private static partial int fcntl(int fd, int command, int argument);

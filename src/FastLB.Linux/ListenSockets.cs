@@ -4,22 +4,22 @@ namespace FastLB.Linux;
 
 /// <summary>
 /// The listening sockets of one address, one per loop: SO_REUSEPORT sockets among which the kernel spreads connections, or,
-/// for a unix path, duplicates of one socket. They are bound before any loop runs, so that an address in use is told at start.
+/// for a unix path or a socket that this process was given (<see cref="InheritedSockets"/>), duplicates of one socket. They are bound before any loop runs, so that an address in use is told at start.
 /// </summary>
 public sealed class ListenSockets
 {
-    private const int Backlog = 4096;
-
     /// <summary>
     /// For how long the kernel keeps a connection to itself whose client has said nothing. A fifth of the CPU time that a connection
     /// with one request costs, because it comes with its request and wakes a loop once (perf-results/2026-11-21-syscalls.md).
     /// </summary>
     private const int DeferSeconds = 1;
 
-    private ListenSockets(Endpoint endpoint, int[] descriptors)
+    private ListenSockets(Endpoint endpoint, int[] descriptors, bool isInherited, IReadOnlyList<string> refused)
     {
         Endpoint = endpoint;
         Descriptors = descriptors;
+        IsInherited = isInherited;
+        Refused = refused;
     }
 
     /// <summary>Where it listens; a port of 0 was replaced by the one that the kernel chose.</summary>
@@ -28,6 +28,16 @@ public sealed class ListenSockets
     /// <summary>One per loop; each is handed to <see cref="EventLoop.Listen"/>, which owns it from then on.</summary>
     public IReadOnlyList<int> Descriptors { get; }
 
+    /// <summary>True for a socket that somebody else has opened, and whose path is his to remove.</summary>
+    public bool IsInherited { get; }
+
+    /// <summary>The options that the kernel did not take, each in words for a person. The sockets listen without them.</summary>
+    public IReadOnlyList<string> Refused { get; }
+
+    /// <summary>As below, with what the system has for everything that can be chosen.</summary>
+    public static int Open(Endpoint endpoint, int count, bool clientSpeaksFirst, out ListenSockets? sockets) =>
+        Open(endpoint, count, clientSpeaksFirst, ListenOptions.Default, out sockets);
+
     /// <summary>Binds and listens. 0 with the sockets, or -errno with nothing left open.</summary>
     /// <param name="endpoint">Where; a port of 0 is any.</param>
     /// <param name="count">How many loops there are.</param>
@@ -35,15 +45,19 @@ public sealed class ListenSockets
     /// The protocol begins with the client, so a TCP connection need not be accepted before its first bytes are there (tcp(7),
     /// TCP_DEFER_ACCEPT). One that stays silent is accepted after a second. Before the sockets are closed, see <see cref="BeginEnd"/>.
     /// </param>
+    /// <param name="options">How they are set up.</param>
     /// <param name="sockets">The sockets.</param>
     /// <param name="besideOwn">Whether this process listens there already and the new sockets shall stand beside those (not for unix paths).</param>
-    public static int Open(Endpoint endpoint, int count, bool clientSpeaksFirst, out ListenSockets? sockets, bool besideOwn = false)
+    public static int Open(Endpoint endpoint, int count, bool clientSpeaksFirst, ListenOptions options, out ListenSockets? sockets, bool besideOwn = false)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         sockets = null;
         var descriptors = new List<int>(count);
         var bound = endpoint;
-        var result = endpoint.IsUnix ? OpenUnix(endpoint, count, descriptors) : OpenIp(ref bound, count, clientSpeaksFirst, besideOwn, descriptors);
+        var setup = new SocketSetup(options);
+        var result = endpoint.IsInherited ? OpenInherited(ref bound, count, setup, descriptors)
+            : endpoint.IsUnix ? OpenUnix(endpoint, count, setup, descriptors)
+            : OpenIp(ref bound, count, clientSpeaksFirst, besideOwn, setup, descriptors);
         if (result < 0)
         {
             foreach (var descriptor in descriptors)
@@ -54,7 +68,7 @@ public sealed class ListenSockets
             return result;
         }
 
-        sockets = new ListenSockets(bound, [.. descriptors]);
+        sockets = new ListenSockets(bound, [.. descriptors], endpoint.IsInherited, setup.Refused);
         return 0;
     }
 
@@ -65,7 +79,7 @@ public sealed class ListenSockets
     /// </summary>
     public void BeginEnd()
     {
-        foreach (var descriptor in Endpoint.IsUnix ? [] : Descriptors)
+        foreach (var descriptor in Endpoint.IsUnix || IsInherited ? [] : Descriptors)
         {
             SynFilter.Attach(descriptor);
             Libc.SetOption(descriptor, Libc.IPPROTO_TCP, Libc.TCP_DEFER_ACCEPT, 0);
@@ -78,7 +92,7 @@ public sealed class ListenSockets
     /// </summary>
     public void RefuseUnix()
     {
-        if (Endpoint.IsUnix && Descriptors.Count > 0)
+        if (Endpoint.IsUnix && !IsInherited && Descriptors.Count > 0)
         {
             Libc.Shutdown(Descriptors[0], Libc.SHUT_RD);
         }
@@ -87,13 +101,13 @@ public sealed class ListenSockets
     /// <summary>Closes a socket that no loop has taken over.</summary>
     public static void Abandon(int descriptor) => Libc.Close(descriptor);
 
-    private static int OpenIp(ref Endpoint endpoint, int count, bool clientSpeaksFirst, bool besideOwn, List<int> descriptors)
+    private static int OpenIp(ref Endpoint endpoint, int count, bool clientSpeaksFirst, bool besideOwn, SocketSetup setup, List<int> descriptors)
     {
         // With SO_REUSEPORT a second FastLB of the same user would bind happily and take half of the connections. A first
         // bind without the option finds out whether anybody is there.
         if (!besideOwn)
         {
-            var probe = OpenOne(endpoint, reusePort: false, listen: false);
+            var probe = OpenOne(endpoint, reusePort: false, setup, listen: false);
             if (probe < 0)
             {
                 return probe;
@@ -105,7 +119,7 @@ public sealed class ListenSockets
 
         for (var i = 0; i < count; i++)
         {
-            var descriptor = OpenOne(endpoint, reusePort: true, listen: true);
+            var descriptor = OpenOne(endpoint, reusePort: true, setup, listen: true);
             if (descriptor < 0)
             {
                 return descriptor;
@@ -121,7 +135,20 @@ public sealed class ListenSockets
         return 0;
     }
 
-    private static int OpenUnix(Endpoint endpoint, int count, List<int> descriptors)
+    private static int OpenInherited(ref Endpoint endpoint, int count, SocketSetup setup, List<int> descriptors)
+    {
+        var inherited = InheritedSockets.Find(endpoint.InheritedName!);
+        if (inherited < 0)
+        {
+            return inherited;
+        }
+
+        endpoint = SocketAddress.ReadBound(inherited);
+        setup.ApplyToInherited(inherited, endpoint);
+        return DuplicateAll(inherited, count, descriptors);
+    }
+
+    private static int OpenUnix(Endpoint endpoint, int count, SocketSetup setup, List<int> descriptors)
     {
         if (File.Exists(endpoint.UnixPath) && !IsAnswered(endpoint))
         {
@@ -129,16 +156,21 @@ public sealed class ListenSockets
             File.Delete(endpoint.UnixPath!);
         }
 
-        var first = OpenOne(endpoint, reusePort: false, listen: true);
+        var first = OpenOne(endpoint, reusePort: false, setup, listen: true);
         if (first < 0)
         {
             return first;
         }
 
         descriptors.Add(first);
-        for (var i = 1; i < count; i++)
+        return DuplicateAll(first, count - 1, descriptors);
+    }
+
+    private static int DuplicateAll(int descriptor, int count, List<int> descriptors)
+    {
+        for (var i = 0; i < count; i++)
         {
-            var duplicate = Libc.Duplicate(first);
+            var duplicate = Libc.Duplicate(descriptor);
             if (duplicate < 0)
             {
                 return duplicate;
@@ -150,7 +182,7 @@ public sealed class ListenSockets
         return 0;
     }
 
-    private static int OpenOne(Endpoint endpoint, bool reusePort, bool listen)
+    private static int OpenOne(Endpoint endpoint, bool reusePort, SocketSetup setup, bool listen)
     {
         var descriptor = Libc.Socket(SocketAddress.FamilyOf(endpoint));
         if (descriptor < 0)
@@ -164,19 +196,7 @@ public sealed class ListenSockets
         if (!endpoint.IsUnix)
         {
             Libc.SetOption(descriptor, Libc.SOL_SOCKET, Libc.SO_REUSEADDR, 1);
-
-            // Accepted sockets inherit both options, which saves calls per connection.
-            Libc.SetOption(descriptor, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1);
-            if (CongestionControl.IsChosenFor(endpoint))
-            {
-                CongestionControl.SetLoopback(descriptor);
-            }
-
-            if (SocketAddress.FamilyOf(endpoint) == Libc.AF_INET6)
-            {
-                Libc.SetOption(descriptor, Libc.IPPROTO_IPV6, Libc.IPV6_V6ONLY, 1);
-            }
-
+            setup.ApplyBeforeBind(descriptor, endpoint);
             if (reusePort)
             {
                 result = Libc.SetOption(descriptor, Libc.SOL_SOCKET, Libc.SO_REUSEPORT, 1);
@@ -188,9 +208,15 @@ public sealed class ListenSockets
             result = Libc.Bind(descriptor, address[..length]);
         }
 
+        if (result >= 0 && endpoint.IsUnix)
+        {
+            // Nobody can connect before it listens, so nobody gets past the permissions.
+            result = setup.ApplyToPath(endpoint.UnixPath);
+        }
+
         if (result >= 0 && listen)
         {
-            result = Libc.Listen(descriptor, Backlog);
+            result = Libc.Listen(descriptor, setup.Backlog);
         }
 
         if (result < 0)

@@ -61,6 +61,22 @@ internal static class SocketAddress
         };
     }
 
+    /// <summary>Where a socket is bound. One in no file system (unix(7), abstract) gets a name that says so.</summary>
+    internal static Endpoint ReadBound(int descriptor)
+    {
+        Span<byte> address = stackalloc byte[MaxLength];
+        var length = Libc.GetSocketName(descriptor, address);
+        var family = length < 2 ? Libc.AF_UNIX : BitConverter.ToUInt16(address);
+        if (family == Libc.AF_UNIX)
+        {
+            var path = length <= 3 || address[2] == 0 ? "abstract" : Encoding.UTF8.GetString(address[2..length].TrimEnd((byte)0));
+            return Endpoint.Unix(path);
+        }
+
+        var ip = family == Libc.AF_INET ? new IPAddress(address.Slice(4, 4)) : new IPAddress(address.Slice(8, 16), BitConverter.ToUInt32(address[24..]));
+        return Endpoint.Ip(ip, ReadPort(address));
+    }
+
     internal static int ReadPort(ReadOnlySpan<byte> address) => BinaryPrimitives.ReadUInt16BigEndian(address[2..]);
 
     internal static Endpoint WithPort(Endpoint endpoint, int port) =>

@@ -6,7 +6,8 @@ namespace FastLB.Linux;
 /// How the loop accepts: one multishot accept per listener, which gives each connection the lowest free number of the table. A multishot
 /// accept cannot tell who came, so that is asked for each connection on its way in (SO_PEERNAME, Linux 6.7; the descriptor does not exist
 /// outside of the ring, so getpeername(2) cannot be). A table or a machine that is full makes accepting rest for a moment; what waits
-/// meanwhile stays in the listening socket's queue.
+/// meanwhile stays in the listening socket's queue. A listener that may be full (<see cref="Listener.MayBeFull"/>) accepts one by one: a connection that finds no place is
+/// put aside, not served and not heard, until there is one, and nothing is accepted behind it.
 /// </summary>
 public sealed unsafe partial class UringLoop
 {
@@ -35,6 +36,11 @@ public sealed unsafe partial class UringLoop
         entry.IsStopping = true;
         Timers.Cancel(entry);
 
+        while (entry.Parked.TryDequeue(out var parked))
+        {
+            AskNameAndAdopt(entry, parked);
+        }
+
         // The multishot accept has taken what came until it is cancelled. The rest of the queue is accepted one by one.
         ref var cancel = ref Entry(UringAbi.AsyncCancel, 0);
         cancel.Address = TagOf(Kind.Accept, entry.Index);
@@ -62,22 +68,45 @@ public sealed unsafe partial class UringLoop
         listener.Handle = -1;
     }
 
+    public override void ResumeAccepting(Listener listener)
+    {
+        if (_listeners.FindLast(e => ReferenceEquals(e.Listener, listener)) is not { IsStopping: false } entry)
+        {
+            return;
+        }
+
+        while (entry.Parked.Count > 0 && listener.TryAdmit())
+        {
+            BeginAdopting(entry, entry.Parked.Dequeue());
+        }
+
+        if (entry.Parked.Count == 0 && entry.IsFull)
+        {
+            entry.Resume();
+        }
+    }
+
     private void CompleteAccept(ListenerEntry entry, in Completion completion)
     {
         if (completion.Result >= 0)
         {
-            if (entry.HasAddresses && !entry.IsStopping)
+            if (!entry.IsStopping && !entry.Listener.TryAdmit())
             {
-                AskName(ref Entry(UringAbi.Command, TagOf(Kind.PeerName, completion.Result, (uint)entry.Index)), entry, completion.Result);
+                Park(entry, completion);
+                return;
             }
-            else
-            {
-                AskNameAndAdopt(entry, completion.Result);
-            }
+
+            BeginAdopting(entry, completion.Result);
         }
 
         if (completion.HasMore || entry.IsStopping)
         {
+            return;
+        }
+
+        if (entry.Parked.Count > 0)
+        {
+            entry.IsFull = true;
             return;
         }
 
@@ -93,6 +122,31 @@ public sealed unsafe partial class UringLoop
         }
     }
 
+    /// <summary>A multishot accept, of a listener that has only now been told to let clients wait, is cancelled; what it brings until then waits here, too.</summary>
+    private void Park(ListenerEntry entry, in Completion completion)
+    {
+        entry.Parked.Enqueue(completion.Result);
+        if (completion.HasMore && entry.Parked.Count == 1)
+        {
+            ref var cancel = ref Entry(UringAbi.AsyncCancel, TagOf(Kind.Ignored, 0));
+            cancel.Address = TagOf(Kind.Accept, entry.Index);
+        }
+
+        entry.IsFull |= !completion.HasMore;
+    }
+
+    private void BeginAdopting(ListenerEntry entry, int slot)
+    {
+        if (entry.HasAddresses && !entry.IsStopping)
+        {
+            AskName(ref Entry(UringAbi.Command, TagOf(Kind.PeerName, slot, (uint)entry.Index)), entry, slot);
+        }
+        else
+        {
+            AskNameAndAdopt(entry, slot);
+        }
+    }
+
     private void CompletePeerName(in Completion completion)
     {
         var slot = SlotOf(completion.UserData);
@@ -100,6 +154,7 @@ public sealed unsafe partial class UringLoop
         if (completion.Result < 0)
         {
             // Its client is gone again.
+            entry.Listener.NotAdmitted();
             CloseUnattached(slot);
             return;
         }
@@ -139,6 +194,7 @@ public sealed unsafe partial class UringLoop
             var length = Ask(ref name);
             if (length < 0)
             {
+                entry.Listener.NotAdmitted();
                 CloseUnattached(slot);
                 return;
             }
@@ -202,6 +258,12 @@ public sealed unsafe partial class UringLoop
 
         internal bool IsStopping { get; set; }
 
+        /// <summary>Connections that were accepted and found no place; one at most, unless the listener did not let clients wait before.</summary>
+        internal Queue<int> Parked { get; } = new();
+
+        /// <summary>Nothing is accepted until there is a place.</summary>
+        internal bool IsFull { get; set; }
+
         internal bool HasAddresses => family != Libc.AF_UNIX;
 
         internal int AddressLength => family == Libc.AF_INET ? 16 : SocketAddress.MaxIpLength;
@@ -209,9 +271,10 @@ public sealed unsafe partial class UringLoop
         internal void Resume()
         {
             ref var entry = ref loop.Entry(UringAbi.Accept, TagOf(Kind.Accept, Index));
+            IsFull = false;
             entry.Descriptor = Listener.Handle;
             entry.FileIndex = UringAbi.FileIndexAllocate;
-            entry.Priority = UringAbi.AcceptMultishot;
+            entry.Priority = Listener.MayBeFull ? (ushort)0 : UringAbi.AcceptMultishot;
         }
 
         public override void OnTimer() => Resume();

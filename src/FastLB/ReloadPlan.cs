@@ -81,8 +81,12 @@ internal sealed class ReloadPlan
         }
     }
 
-    /// <summary>Whether one may go on with the sockets of the other.</summary>
-    private static bool HasSameSockets(ListenerSettings one, ListenerSettings other) => one.Bind.Equals(other.Bind) && one.Protocol == other.Protocol;
+    /// <summary>
+    /// Whether one may go on with the sockets of the other. Options of a socket are set when it is opened; on a path, and on a socket that was given, there cannot
+    /// be two, so there they change at the next start.
+    /// </summary>
+    public static bool HasSameSockets(ListenerSettings one, ListenerSettings other) =>
+        one.Bind.Equals(other.Bind) && one.Protocol == other.Protocol && (one.Bind.IsUnix || one.Bind.IsInherited || one.Socket == other.Socket);
 
     private static PoolChange Compare(Settings before, Settings after, PoolSettings pool)
     {

@@ -19,13 +19,18 @@ internal sealed class ServedListener
     private ConcurrencyPerClient? _perClient;
     private RouteTable[] _routes;
 
-    private ServedListener(ListenerSettings settings, ListenSockets sockets, int loops)
+    private readonly ConnectionPlaces _total;
+    private ConnectionPlaces? _places;
+
+    private ServedListener(ListenerSettings settings, ListenSockets sockets, int loops, ConnectionPlaces total)
     {
+        _total = total;
         Sockets = sockets;
         Settings = settings;
         _parts = new Listener?[loops];
         _routes = RouteTable.ForLoops(settings.Routes, Switches, _parts.Length);
         LimitClients();
+        LimitConnections();
     }
 
     public ListenerSettings Settings { get; private set; }
@@ -35,15 +40,23 @@ internal sealed class ServedListener
     /// <summary>What operators say of the maintenance of its named routes; it outlives reloads.</summary>
     public RouteSwitches Switches { get; } = new();
 
+    /// <summary>How many connections it has and may have; null where nothing limits them.</summary>
+    public ConnectionPlaces? Places => _places;
+
+    /// <summary>What tells in the log when it is full; null where nothing limits it.</summary>
+    public WatchedListener? Watched => _places is null ? null : new WatchedListener(Sockets.Endpoint.ToString(), Settings, _places);
+
     /// <summary>Binds the sockets; nobody accepts from them yet. 0, or -errno with nothing left open.</summary>
     /// <param name="besideOwn">Whether FastLB itself listens there already, so that an address in use says nothing.</param>
-    public static int Open(ListenerSettings settings, int loops, bool besideOwn, out ServedListener? listener)
+    /// <param name="total">The places of the whole server.</param>
+    public static int Open(ListenerSettings settings, int loops, bool besideOwn, ConnectionPlaces total, out ServedListener? listener)
     {
         listener = null;
-        var result = ListenSockets.Open(settings.Bind, loops, clientSpeaksFirst: settings.Protocol == ListenerProtocol.Http, out var sockets, besideOwn);
+        var clientSpeaksFirst = settings.Protocol == ListenerProtocol.Http || settings.ProxyProtocol == ProxyProtocolMode.Required;
+        var result = ListenSockets.Open(settings.Bind, loops, clientSpeaksFirst, settings.Socket, out var sockets, besideOwn);
         if (result >= 0)
         {
-            listener = new ServedListener(settings, sockets!, loops);
+            listener = new ServedListener(settings, sockets!, loops, total);
         }
 
         return result;
@@ -64,6 +77,7 @@ internal sealed class ServedListener
         Settings = settings;
         _routes = RouteTable.ForLoops(settings.Routes, Switches, _parts.Length);
         LimitClients();
+        LimitConnections();
     }
 
     /// <summary>Begins to accept. On the loop's thread, or before it runs.</summary>
@@ -71,8 +85,8 @@ internal sealed class ServedListener
     {
         var bound = Settings with { Bind = Sockets.Endpoint };
         Listener part = Settings.Protocol == ListenerProtocol.Tcp
-            ? new TcpListener(proxy, bound, _perClient)
-            : new HttpListener(proxy, bound, _routes[loop], _perClient);
+            ? new TcpListener(proxy, bound, _perClient, _places)
+            : new HttpListener(proxy, bound, _routes[loop], _perClient, _places);
         _parts[loop] = part;
         eventLoop.Listen(part, Sockets.Descriptors[loop]);
     }
@@ -84,10 +98,10 @@ internal sealed class ServedListener
         switch (_parts[loop])
         {
             case HttpListener http:
-                http.Use(bound, _routes[loop], _perClient);
+                http.Use(bound, _routes[loop], _perClient, _places);
                 break;
             case TcpListener tcp:
-                tcp.Use(bound, _perClient);
+                tcp.Use(bound, _perClient, _places);
                 break;
         }
     }
@@ -117,7 +131,7 @@ internal sealed class ServedListener
     /// <summary>The path of a unix socket stays in the file system until somebody removes it.</summary>
     public void RemovePath()
     {
-        if (Sockets.Endpoint.IsUnix)
+        if (Sockets.Endpoint.IsUnix && !Sockets.IsInherited)
         {
             File.Delete(Sockets.Endpoint.UnixPath);
         }
@@ -134,6 +148,20 @@ internal sealed class ServedListener
         else if (_perClient is not null)
         {
             _perClient.Limit = ConcurrencyPerClient.MaxLimit;
+        }
+    }
+
+    /// <summary>Connections that were accepted while nothing limited them are not counted, and do not give back what they did not take. Once there is a count it stays.</summary>
+    private void LimitConnections()
+    {
+        if (Settings.MaxConnections > 0 || _total.Limit > 0)
+        {
+            _places ??= new ConnectionPlaces(Settings.MaxConnections, _total);
+        }
+
+        if (_places is not null)
+        {
+            _places.Limit = Settings.MaxConnections;
         }
     }
 }

@@ -77,8 +77,9 @@ public sealed partial class Server
         }
 
         Pool[] pools = [.. plan.Pools.Where(p => p.Kind != PoolChangeKind.Removed).Select(change => TakeOver(change, before, forgetsChanges))];
-        var kept = before.Listeners.Where(l => plan.Kept.Any(k => k.Bind.Equals(l.Settings.Bind) && k.Protocol == l.Settings.Protocol)).ToArray();
+        var kept = before.Listeners.Where(l => plan.Kept.Any(k => ReloadPlan.HasSameSockets(k, l.Settings))).ToArray();
         var removed = before.Listeners.Except(kept).ToArray();
+        _total.Limit = next.MaxConnections;
         foreach (var listener in kept)
         {
             listener.Use(plan.Kept.First(k => k.Bind.Equals(listener.Settings.Bind)));
@@ -116,6 +117,7 @@ public sealed partial class Server
         var text = plan.Describe() + note
             + (plan.AtNextStart.Count > 0 ? $"; {string.Join(", ", plan.AtNextStart)}: takes effect at the next start" : "");
         LogReloaded(text);
+        ListenerWarnings.Tell(settings, added, _log);
         return new ReloadResult(true, text);
     }
 

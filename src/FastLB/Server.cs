@@ -41,6 +41,8 @@ public sealed partial class Server : IAsyncDisposable
     private readonly StatusReport _report;
     private readonly TcpAcceleration _acceleration;
     private readonly Watch _watch;
+    private readonly FullListeners _full;
+    private readonly ConnectionPlaces _total;
     private readonly Dictionary<string, byte[]> _madeSecrets = [];
     private volatile Running _running;
     private volatile bool _draining;
@@ -56,6 +58,8 @@ public sealed partial class Server : IAsyncDisposable
         var loopCount = settings.Loops > 0 ? settings.Loops : cores.Count;
         OpenAccessLog(settings.AccessLog, loopCount, logs);
         Pool[] pools = [.. settings.Pools.Select(pool => MakePool(pool, loopCount, before: null))];
+        _total = new ConnectionPlaces(settings.MaxConnections);
+        InheritedSockets.Claim();
         var listeners = BindAll(settings.Listeners, loopCount);
         _running = new Running(settings, pools, listeners);
 
@@ -89,8 +93,10 @@ public sealed partial class Server : IAsyncDisposable
 
         Operator = new Operator(() => _running.Pools, TryScale, logs.CreateLogger("operator"));
         _watch = new Watch(pools, logs.CreateLogger("health"));
+        _full = new FullListeners(() => [.. _running.Listeners.Select(l => l.Watched).OfType<WatchedListener>()], logs.CreateLogger("listeners"));
         _report = new StatusReport(() => _running.Pools, _proxies, _threads, _watch);
         LogStart(loopCount);
+        ListenerWarnings.Tell(settings, listeners, _log);
 
         // 3. Workers.
         _fleet = new FleetHost(
@@ -136,7 +142,7 @@ public sealed partial class Server : IAsyncDisposable
             _engine.Reason,
             _draining,
             _report.Loops(),
-            [.. _running.Listeners.Select(l => new ListenerStatus(l.Sockets.Endpoint.ToString(), ProtocolName(l.Settings.Protocol), null, AccelerationOf(l.Settings)))],
+            [.. _running.Listeners.Select(l => FullListeners.Describe(l, ProtocolName(l.Settings.Protocol), AccelerationOf(l.Settings)))],
             _report.Pools(processes),
             _report.Totals())
         {
@@ -204,6 +210,7 @@ public sealed partial class Server : IAsyncDisposable
         }
 
         _watch.Dispose();
+        _full.Dispose();
         await _fleet.StopAsync().ConfigureAwait(false);
         foreach (var thread in _threads)
         {
@@ -242,13 +249,13 @@ public sealed partial class Server : IAsyncDisposable
     }
 
     /// <exception cref="ServerStartException">One of them cannot be listened on; none is left open.</exception>
-    private static ServedListener[] BindAll(IEnumerable<ListenerSettings> listeners, int loopCount, IReadOnlyList<ServedListener>? own = null)
+    private ServedListener[] BindAll(IEnumerable<ListenerSettings> listeners, int loopCount, IReadOnlyList<ServedListener>? own = null)
     {
         var opened = new List<ServedListener>();
         foreach (var settings in listeners)
         {
             var besideOwn = own?.Any(l => l.Sockets.Endpoint.Equals(settings.Bind)) == true;
-            var result = ServedListener.Open(settings, loopCount, besideOwn, out var listener);
+            var result = ServedListener.Open(settings, loopCount, besideOwn, _total, out var listener);
             if (result < 0)
             {
                 opened.ForEach(l => l.Abandon());

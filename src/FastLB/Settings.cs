@@ -39,6 +39,9 @@ public sealed record Settings
     /// <summary>From the wish to stop until what still runs is cut off.</summary>
     public int DrainMs { get; init; } = Timeouts.Default.DrainMs;
 
+    /// <summary>How many client connections all listeners together may have; 0: any number.</summary>
+    public int MaxConnections { get; init; }
+
     /// <summary>Whether the file is read again whenever it has changed.</summary>
     public bool IsWatched { get; init; }
 

@@ -14,6 +14,7 @@ internal sealed partial class SimLoop(SimNetwork network, BufferPool buffers, ul
     private readonly List<Descriptor?> _descriptors = [];
     private readonly Stack<int> _free = new();
     private readonly List<Listener> _listeners = [];
+    private readonly HashSet<Listener> _full = [];
     private readonly List<Descriptor> _turn = [];
     private bool _isSubmitting;
     private volatile bool _woken;
@@ -101,6 +102,14 @@ internal sealed partial class SimLoop(SimNetwork network, BufferPool buffers, ul
         _listeners.Remove(listener);
         listener.Handle = -1;
         network.Note();
+    }
+
+    public override void ResumeAccepting(Listener listener)
+    {
+        if (_full.Remove(listener))
+        {
+            network.Note();
+        }
     }
 
     public override void Connect(Peer peer, Endpoint endpoint) => Submit(() =>
@@ -331,8 +340,14 @@ internal sealed partial class SimLoop(SimNetwork network, BufferPool buffers, ul
     private void AcceptWaiting(Listener listener, bool everything)
     {
         var waiting = network.BacklogAt(listener.Handle).Waiting;
-        while (waiting.Count > 0 && (everything || (!IsOutOfDescriptors && !network.IsDelayed())))
+        while (waiting.Count > 0 && (everything || (!IsOutOfDescriptors && !_full.Contains(listener) && !network.IsDelayed())))
         {
+            if (!everything && !listener.TryAdmit())
+            {
+                _full.Add(listener);
+                return;
+            }
+
             var (socket, address) = waiting.Dequeue();
             network.Note();
             if (listener.OnAccepting(address) is not { } peer)

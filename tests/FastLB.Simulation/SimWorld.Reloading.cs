@@ -99,7 +99,7 @@ internal sealed partial class SimWorld
         {
             _proxy.UsePools(pools);
             UseRoutes(isWrittenOtherwise: false);
-            ((TcpListener)_tcp).Use(((TcpListener)_tcp).Settings, null);
+            ((TcpListener)_tcp).Use(((TcpListener)_tcp).Settings, null, null);
         }));
     }
 
@@ -107,7 +107,7 @@ internal sealed partial class SimWorld
     {
         RouteRule[] rules = isWrittenOtherwise ? [new RouteRule("nobody.example.com", null, "raw"), new RouteRule(null, "/r/", "app")] : [new RouteRule(null, "/r/", "app")];
         var listener = (HttpListener)_http;
-        listener.Use(listener.Settings with { Routes = rules }, new RouteTable(rules), null);
+        listener.Use(listener.Settings with { Routes = rules }, new RouteTable(rules), null, null);
     }
 
     private void LetListenerGo()

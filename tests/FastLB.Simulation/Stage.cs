@@ -22,7 +22,8 @@ internal sealed class Stage
     internal Stage(
         Timeouts? timeouts = null, BufferPool? buffers = null, StickySettings? sticky = null, int workers = 1, NetworkMood? mood = null,
         string? path = null, string[]? hosts = null, int pipelineDepth = 16,
-        Acceleration acceleration = Acceleration.Auto, RouteRule[]? routes = null, Core.Recording.AccessLogFilter? accessLog = null)
+        Acceleration acceleration = Acceleration.Auto, RouteRule[]? routes = null, Func<ListenerSettings, ListenerSettings>? listening = null,
+        Func<PoolSettings, PoolSettings>? pooling = null, ConnectionPlaces? places = null, Core.Recording.AccessLogFilter? accessLog = null)
     {
         Network = new SimNetwork(new RandomSource(1), mood ?? new NetworkMood(), e => FateOf(e), (e, socket) => _accepted.Enqueue(new StageSocket(socket, e)))
         {
@@ -38,6 +39,7 @@ internal sealed class Stage
             Timeouts = timeouts ?? Timeouts.Default,
             PipelineDepth = pipelineDepth,
         };
+        settings = pooling?.Invoke(settings) ?? settings;
         Pool = new Pool(settings, sticky: sticky is null ? null : new StickyCookie("app", sticky, new byte[32]));
         Workers = [.. Enumerable.Range(0, workers).Select(slot => MakeWorker(slot, 1))];
         Pool.Publish(new WorkerSet(Workers, []));
@@ -50,8 +52,9 @@ internal sealed class Stage
             Timeouts = timeouts ?? Timeouts.Default,
             AccessLog = accessLog,
         };
-        Http = new HttpListener(Proxy, listener, new RouteTable(rules, Switches));
-        Tcp = new TcpListener(Proxy, listener with { Routes = [new RouteRule(null, null, "app")] });
+        listener = listening?.Invoke(listener) ?? listener;
+        Http = new HttpListener(Proxy, listener, new RouteTable(rules, Switches), places: places);
+        Tcp = new TcpListener(Proxy, listener with { Routes = [new RouteRule(null, null, "app")] }, places: places);
         Loop.Listen(Http, Network.OpenBacklog());
         Loop.Listen(Tcp, Network.OpenBacklog());
     }
@@ -78,9 +81,9 @@ internal sealed class Stage
     internal static Worker MakeWorker(int slot, int generation) =>
         new("app", slot, generation, Endpoint.Ip(new IPAddress([10, 0, (byte)generation, (byte)slot]), 80), loops: 1);
 
-    internal StageSocket Client(string says = "", bool tcp = false)
+    internal StageSocket Client(string says = "", bool tcp = false, ClientAddress? from = null)
     {
-        var client = new StageSocket(Network.ConnectTo(tcp ? 1 : 0, new ClientAddress(0xC0A80001, 40_000))!, null);
+        var client = new StageSocket(Network.ConnectTo(tcp ? 1 : 0, from ?? new ClientAddress(0xC0A80001, 40_000))!, null);
         if (says.Length > 0)
         {
             client.Say(says);

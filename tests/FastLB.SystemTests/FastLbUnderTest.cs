@@ -153,7 +153,7 @@ internal sealed partial class FastLbUnderTest : IAsyncDisposable
     }
 
     /// <summary>Below the kernel's range for outgoing connections, so that none of the load takes it before FastLB does.</summary>
-    private static int FreePort()
+    internal static int FreePort()
     {
         while (true)
         {

@@ -13,11 +13,12 @@ public sealed partial class ArchitectureTests
         ["Loop"] = [],
         ["Http"] = ["Loop"],
         ["Routing"] = ["Loop", "Http", "Resilience"],
-        ["Balancing"] = ["Loop", "Http", "Resilience"],
+        ["Forwarding"] = ["Loop", "Http"],
+        ["Balancing"] = ["Loop", "Http", "Resilience", "Forwarding"],
         ["Resilience"] = ["Loop"],
         ["Metrics"] = [],
         ["Recording"] = ["Loop", "Metrics"],
-        ["Proxy"] = ["Loop", "Http", "Routing", "Balancing", "Resilience", "Metrics", "Recording"],
+        ["Proxy"] = ["Loop", "Http", "Routing", "Balancing", "Resilience", "Metrics", "Forwarding", "Recording"],
     };
 
     private static readonly Dictionary<string, string[]> s_projects = new()

@@ -10,6 +10,7 @@ public sealed class BenchmarksTests
         get
         {
             var heads = new HeadRewriterBenchmarks();
+            var forwarding = new ForwardingBenchmarks();
             var few = new PickBenchmarks { Workers = 2 };
             var many = new PickBenchmarks { Workers = 64 };
             var choices = new ChoiceBenchmarks();
@@ -43,6 +44,10 @@ public sealed class BenchmarksTests
                 { "a wrk request's head is rewritten", () => Assert.True(heads.WrkRequest() > 0) },
                 { "a browser request's head is rewritten", () => Assert.True(heads.BrowserRequestWithStickyCookieStripped() > 0) },
                 { "a Node response's head is rewritten", () => Assert.True(heads.NodeResponse() > 0) },
+                { "a request's client behind proxies", () => Assert.True(forwarding.Client()) },
+                { "the lines of a request that was forwarded", () => Assert.True(forwarding.Lines() > 200) },
+                { "a PROXY header of version 1", () => Assert.True(forwarding.HeaderOfVersion1() == 46) },
+                { "a PROXY header of version 2", () => Assert.True(forwarding.HeaderOfVersion2() == 28) },
                 { "round robin among two", () => Assert.True(few.RoundRobin() is 0 or 1) },
                 { "two choices among 64", () => Assert.True(many.TwoChoices() is >= 0 and < 64) },
                 { "weighted round robin among 64", () => Assert.True(many.WeightedRoundRobin() is >= 0 and < 64) },

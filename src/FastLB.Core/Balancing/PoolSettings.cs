@@ -1,3 +1,4 @@
+using FastLB.Core.Forwarding;
 using FastLB.Core.Loop;
 using FastLB.Core.Resilience;
 
@@ -45,6 +46,9 @@ public sealed record PoolSettings
 
     /// <summary>For the pool's TCP connections.</summary>
     public Acceleration Acceleration { get; init; }
+
+    /// <summary>The header that goes before everything else on a connection to a worker. An HTTP connection with one serves a single request.</summary>
+    public ProxyVersion ProxyProtocol { get; init; }
 
     /// <summary>Where clients and workers stand, for the strategy <c>zone</c>.</summary>
     public ZoneTable Zones { get; init; } = ZoneTable.Empty;

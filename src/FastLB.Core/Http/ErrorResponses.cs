@@ -123,6 +123,8 @@ public static class ErrorResponses
 
     public static ErrorResponse QueueFull { get; } = new(503, "too many requests wait for a worker", "Retry-After: 1\r\n");
 
+    public static ErrorResponse TooManyConnections { get; } = new(503, "there are as many connections as may be", "Retry-After: 1\r\n");
+
     public static ErrorResponse RateLimited { get; } = new(429, "too many requests of this client");
 
     public static ErrorResponse BreakerOpen { get; } = new(503, "the workers fail too often at present", "Retry-After: 1\r\n");

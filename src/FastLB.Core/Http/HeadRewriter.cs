@@ -17,6 +17,12 @@ internal readonly ref struct RequestRewrite
 
     /// <summary>What the route changes; null: nothing.</summary>
     public HeadEdits? Edits { get; init; }
+
+    /// <summary>True when <see cref="ForwardingLines"/> take the place of the usual X-Forwarded lines.</summary>
+    public bool HasForwardingLines { get; init; }
+
+    /// <summary>Whole header lines with their CRLF.</summary>
+    public ReadOnlySpan<byte> ForwardingLines { get; init; }
 }
 
 /// <summary>What the proxy adds to a response on its way to a client.</summary>
@@ -38,6 +44,9 @@ internal readonly ref struct ResponseRewrite
 
     /// <summary>What the route changes; null: nothing.</summary>
     public HeadEdits? Edits { get; init; }
+
+    /// <summary>Whole header lines with their CRLF that the client gets besides those of the worker, or empty.</summary>
+    public ReadOnlySpan<byte> AddedLines { get; init; }
 }
 
 /// <summary>
@@ -50,7 +59,7 @@ internal static class HeadRewriter
     private const uint AlwaysDropped =
         (1u << (int)HeaderId.Connection) | (1u << (int)HeaderId.ContentLength) | (1u << (int)HeaderId.TransferEncoding)
         | (1u << (int)HeaderId.Upgrade) | (1u << (int)HeaderId.KeepAlive) | (1u << (int)HeaderId.ProxyConnection)
-        | (1u << (int)HeaderId.Te) | (1u << (int)HeaderId.Trailer);
+        | (1u << (int)HeaderId.Te) | (1u << (int)HeaderId.Trailer) | (1u << (int)HeaderId.Superseded);
 
     private const uint DroppedFromRequests =
         AlwaysDropped | (1u << (int)HeaderId.Expect) | (1u << (int)HeaderId.ProxyAuthorization)
@@ -102,14 +111,13 @@ internal static class HeadRewriter
             CopyCookies(source, head, rewrite.StrippedCookie, ref writer);
         }
 
-        writer.Write("X-Forwarded-For: "u8);
-        writer.Write(rewrite.ClientAddress);
-        writer.Write("\r\nX-Forwarded-Proto: http\r\n"u8);
-        if (!host.IsEmpty)
+        if (rewrite.HasForwardingLines)
         {
-            writer.Write("X-Forwarded-Host: "u8);
-            writer.Write(host);
-            writer.Write("\r\n"u8);
+            writer.Write(rewrite.ForwardingLines);
+        }
+        else
+        {
+            WriteXForwarded(rewrite.ClientAddress, host, ref writer);
         }
 
         if (edits is not null)
@@ -159,6 +167,11 @@ internal static class HeadRewriter
             writer.Write("Cache-Control: private\r\n"u8);
         }
 
+        if (!rewrite.AddedLines.IsEmpty)
+        {
+            writer.Write(rewrite.AddedLines);
+        }
+
         if (!facts.IsInformational && head.StatusCode != 204)
         {
             // HEAD and 304 name the length that the body would have had.
@@ -184,6 +197,19 @@ internal static class HeadRewriter
 
         writer.Write("\r\n"u8);
         return writer.Overflowed ? -1 : writer.Length;
+    }
+
+    private static void WriteXForwarded(ReadOnlySpan<byte> clientAddress, ReadOnlySpan<byte> host, ref HeadWriter writer)
+    {
+        writer.Write("X-Forwarded-For: "u8);
+        writer.Write(clientAddress);
+        writer.Write("\r\nX-Forwarded-Proto: http\r\n"u8);
+        if (!host.IsEmpty)
+        {
+            writer.Write("X-Forwarded-Host: "u8);
+            writer.Write(host);
+            writer.Write("\r\n"u8);
+        }
     }
 
     private static void CopyHeaders(

@@ -24,6 +24,9 @@ public enum HeaderId : byte
 
     /// <summary>RFC 7239.</summary>
     Forwarded,
+
+    /// <summary>A line that somebody has taken out of the head after it was parsed, because another one goes on in its place. No name is this.</summary>
+    Superseded,
 }
 
 /// <summary>
@@ -100,6 +103,14 @@ public sealed class MessageHead
     {
         Invariant.That(id != HeaderId.Other && Has(id), "a header that is asked for occurs in the head");
         return ref _headers[_firstOf[(int)id]];
+    }
+
+    /// <summary>The line with this place does not go on.</summary>
+    internal void Supersede(int index)
+    {
+        Invariant.That((uint)index < (uint)HeaderCount, "a line that is taken out is there");
+        _headers[index] = _headers[index] with { Id = HeaderId.Superseded };
+        Present |= 1u << (int)HeaderId.Superseded;
     }
 
     /// <summary>Room for header lines; the parser fills it and then tells <see cref="HeaderCount"/>.</summary>

@@ -13,11 +13,12 @@ public sealed class Endpoint : IEquatable<Endpoint>
     /// <summary>The longest path a unix socket address holds on Linux (sun_path is 108 bytes with its zero byte).</summary>
     public const int MaxUnixPathBytes = 107;
 
-    private Endpoint(IPAddress? address, int port, string? unixPath)
+    private Endpoint(IPAddress? address, int port, string? unixPath, string? inheritedName = null)
     {
         Address = address;
         Port = port;
         UnixPath = unixPath;
+        InheritedName = inheritedName;
     }
 
     public IPAddress? Address { get; }
@@ -25,6 +26,12 @@ public sealed class Endpoint : IEquatable<Endpoint>
     public int Port { get; }
 
     public string? UnixPath { get; }
+
+    /// <summary>The name or number of a socket that whoever started this process has opened; null for every other endpoint. Its address is not known before it is taken over.</summary>
+    public string? InheritedName { get; }
+
+    [MemberNotNullWhen(true, nameof(InheritedName))]
+    public bool IsInherited => InheritedName is not null;
 
     [MemberNotNullWhen(true, nameof(UnixPath))]
     [MemberNotNullWhen(false, nameof(Address))]
@@ -42,6 +49,13 @@ public sealed class Endpoint : IEquatable<Endpoint>
         ArgumentException.ThrowIfNullOrEmpty(path);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(System.Text.Encoding.UTF8.GetByteCount(path), MaxUnixPathBytes);
         return new Endpoint(null, 0, path);
+    }
+
+    /// <summary>A listening socket that this process was given (<c>systemd:NAME</c>). Until it is taken over it has no address.</summary>
+    public static Endpoint Inherited(string name)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        return new Endpoint(IPAddress.None, 0, null, name);
     }
 
     /// <summary>
@@ -108,11 +122,11 @@ public sealed class Endpoint : IEquatable<Endpoint>
     }
 
     public bool Equals(Endpoint? other) =>
-        other is not null && Port == other.Port && UnixPath == other.UnixPath && Equals(Address, other.Address);
+        other is not null && Port == other.Port && UnixPath == other.UnixPath && InheritedName == other.InheritedName && Equals(Address, other.Address);
 
     public override bool Equals(object? obj) => Equals(obj as Endpoint);
 
-    public override int GetHashCode() => HashCode.Combine(Address, Port, UnixPath);
+    public override int GetHashCode() => HashCode.Combine(Address, Port, UnixPath, InheritedName);
 
-    public override string ToString() => IsUnix ? $"unix:{UnixPath}" : new IPEndPoint(Address, Port).ToString();
+    public override string ToString() => IsInherited ? $"systemd:{InheritedName}" : IsUnix ? $"unix:{UnixPath}" : new IPEndPoint(Address, Port).ToString();
 }

@@ -56,6 +56,9 @@ public abstract class EventLoop : OwnCacheLines
     /// <summary>Accepts what already waits in the queue, then closes the listening socket.</summary>
     public abstract void StopListening(Listener listener);
 
+    /// <summary>A listener that was full (<see cref="Listener.TryAdmit"/>) may have room again. Nothing happens for one that accepts, or has stopped.</summary>
+    public virtual void ResumeAccepting(Listener listener) => throw new NotSupportedException($"{EngineName} accepts nothing.");
+
     /// <summary>Opens a connection for <paramref name="peer"/>; its <see cref="Peer.OnConnected"/> tells how that ended.</summary>
     public abstract void Connect(Peer peer, Endpoint endpoint);
 

@@ -11,6 +11,20 @@ public abstract class Listener
     /// <summary>True between <see cref="EventLoop.Listen"/> and <see cref="EventLoop.StopListening"/>.</summary>
     public bool IsListening => Handle >= 0;
 
+    /// <summary>Whether <see cref="TryAdmit"/> may ever say no.</summary>
+    public virtual bool MayBeFull => false;
+
+    /// <summary>
+    /// Asked before a connection is taken over. False leaves it where it is, in the kernel's queue or, accepted, on one descriptor that nobody serves, and
+    /// the loop accepts no more until <see cref="EventLoop.ResumeAccepting"/>. After true comes <see cref="OnAccepting"/> or <see cref="NotAdmitted"/>.
+    /// </summary>
+    public virtual bool TryAdmit() => true;
+
+    /// <summary>No connection came of it.</summary>
+    public virtual void NotAdmitted()
+    {
+    }
+
     /// <summary>
     /// A connection arrived. The peer that takes it is returned and gets <see cref="Peer.OnAccepted"/> in the loop's turn;
     /// null refuses it, and the loop closes it at once.

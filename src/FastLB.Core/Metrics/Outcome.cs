@@ -33,6 +33,9 @@ public enum Outcome : byte
     /// <summary>Its client, or whoever shares its key, asks too often (429).</summary>
     RateLimited,
 
+    /// <summary>Its connection was one more than the listener may have, and was told so (503).</summary>
+    ConnectionLimit,
+
     /// <summary>The balancer had no buffer left (503).</summary>
     OutOfMemory,
 
@@ -76,6 +79,7 @@ public static class Outcomes
         Outcome.QueueFull => "queue-full",
         Outcome.BreakerOpen => "breaker-open",
         Outcome.RateLimited => "rate-limited",
+        Outcome.ConnectionLimit => "connection-limit",
         Outcome.OutOfMemory => "out-of-memory",
         Outcome.ConnectFailed => "connect-failed",
         Outcome.ConnectTimeout => "connect-timeout",

@@ -21,6 +21,7 @@ public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
     public ClientAddress Address { get; internal set; }
 
     private ClientPlace _place;
+    private bool _isCounted;
 
     /// <summary>Counts one more connection of a client, where they are limited. False when it has as many as it may. Peers on unix sockets are not told apart.</summary>
     internal static bool TryEnter(ConcurrencyPerClient? perClient, in ClientAddress address, out ClientPlace place)
@@ -29,11 +30,29 @@ public abstract class ClientConnection : Peer, IWaiting<ClientConnection>
         return !place.IsRefused;
     }
 
+    /// <summary>False for a connection that its listener has no place for. One that is let in holds a place, be it one that is not counted for its client.</summary>
+    protected bool HasPlace => !_place.IsRefused;
+
     /// <summary>The connection counts as one of its client's until it is closed.</summary>
     internal void Hold(ClientPlace place) => _place = place;
 
-    /// <summary>It counts no more. What counted it is the listener's, which the connection forgets when it closes.</summary>
-    protected void Leave(ConcurrencyPerClient? perClient) => perClient?.Exit(_place);
+    /// <summary>The same, of a connection that has just been let in.</summary>
+    /// <param name="place">That of its client.</param>
+    /// <param name="isCounted">Whether it has a place of its listener's to give back.</param>
+    internal void Hold(ClientPlace place, bool isCounted)
+    {
+        _place = place;
+        _isCounted = isCounted;
+    }
+
+    /// <summary>It counts no more, neither as one of its listener's nor as one of its client's.</summary>
+    private protected void Leave(Doorway doorway)
+    {
+        doorway.PerClient?.Exit(_place);
+        doorway.GiveBackPlace(_isCounted);
+        _place = ClientPlace.Refused;
+        _isCounted = false;
+    }
 
     // Links of the loop's list of open connections and of the queue that it may wait in.
     internal ClientConnection? NextOpen { get; set; }

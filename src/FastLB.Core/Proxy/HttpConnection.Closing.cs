@@ -61,7 +61,7 @@ public sealed partial class HttpConnection
     internal override void BeginDrain(int windowMs)
     {
         _exchange?.SayGoodbye(WebSocketClose.GoingAway, HttpExchange.GoodbyeWindowMs(Timeouts));
-        if (_phase == Phase.AwaitingHead && Received.IsEmpty && IsOpen)
+        if (_phase is Phase.AwaitingHead or Phase.AwaitingProxyHeader && Received.IsEmpty && IsOpen)
         {
             // In the second half of the window: a client that is between two requests sends the next one in the first half, and is told in its answer. What
             // comes just as an idle connection closes is lost, as always in HTTP/1.1 (RFC 9112 9.3.1).
@@ -99,7 +99,7 @@ public sealed partial class HttpConnection
             GiveBackPipeline();
         }
 
-        Leave(_listener!.PerClient);
+        LeaveListener();
         _phase = Phase.Closed;
         _listener = null;
         _seen = 0;

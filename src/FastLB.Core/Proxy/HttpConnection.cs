@@ -29,6 +29,7 @@ public sealed partial class HttpConnection : ClientConnection
     private enum Phase : byte
     {
         Closed,
+        AwaitingProxyHeader,
         AwaitingHead,
         Exchanging,
         Lingering,
@@ -67,16 +68,22 @@ public sealed partial class HttpConnection : ClientConnection
     /// <summary>True when the last receive brought so much that moving what follows would have paid.</summary>
     internal bool BringsMuch { get; set; }
 
-    internal void Open(HttpListener listener)
+    internal void Open(HttpListener listener, bool asksForHeader)
     {
         Invariant.That(_phase == Phase.Closed && Received.IsEmpty && _exchange is null, "an object starts clean");
         _listener = listener;
-        _phase = Phase.AwaitingHead;
+        _phase = asksForHeader ? Phase.AwaitingProxyHeader : Phase.AwaitingHead;
     }
 
     // 1. Accepted: the head's deadline runs from here, whatever trickles in.
     public override void OnAccepted()
     {
+        if (!HasPlace)
+        {
+            TellThatFull();
+            return;
+        }
+
         _headTimed = true;
         Loop.Timers.Arm(this, Loop.NowMs + Timeouts.HeadMs);
         if (IsDraining)
@@ -123,6 +130,10 @@ public sealed partial class HttpConnection : ClientConnection
         {
             ReadHead();
         }
+        else if (_phase == Phase.AwaitingProxyHeader)
+        {
+            ReadProxyHeader();
+        }
     }
 
     // 2. A head, complete or not.
@@ -134,7 +145,7 @@ public sealed partial class HttpConnection : ClientConnection
             case ParseStatus.Done:
                 _seen = 0;
                 _headTimed = false;
-                if (Received.Length > Proxy.RequestHead.Length && HttpPipeline.MayRunAhead(Proxy.RequestHead))
+                if (Received.Length > Proxy.RequestHead.Length && HttpPipeline.MayRunAhead(Proxy.RequestHead) && _listener.Forwarder?.Concerns(Address) != true)
                 {
                     RunAhead();
                 }

@@ -172,7 +172,7 @@ internal sealed partial class HttpExchange
             || (isEarly && (head.StatusCode >= 300 || _expectsContinue)) || (_upstreamSendBroken && _lane is null);
         var idleMs = UpstreamPool.IdleLimitMs(facts);
         _upstreamStaysOpen = facts.KeepsAlive;
-        _upstreamReusable = facts.KeepsAlive && idleMs > 0 && !_upstreamSendBroken;
+        _upstreamReusable = facts.KeepsAlive && idleMs > 0 && !_upstreamSendBroken && !_upstreamPool!.IsForOneClient;
         _upstream!.IdleLimitMs = Math.Max(1, idleMs);
         _upstream.IsPersistent = facts.KeepsAlive && head.Version == HttpVersion.Http11;
 
@@ -255,7 +255,9 @@ internal sealed partial class HttpExchange
             Edits = facts.IsInformational ? null : EditAnswer(),
             SetCookieLine = isFinal ? RequestRoute.CookieLineFor(_pool!, _upstreamPool!.Worker, _affinity.Slot) : default,
         };
-        return HeadRewriter.WriteResponse(source, head, facts, rewrite, _proxy.HeadScratch);
+        return isFinal && _forwarder is not null
+            ? WriteAnswerHeadWithLines(source, head, facts, rewrite)
+            : HeadRewriter.WriteResponse(source, head, facts, rewrite, _proxy.HeadScratch);
     }
 
     /// <summary>Passes on what is here of the body. False when that was the end of the exchange.</summary>

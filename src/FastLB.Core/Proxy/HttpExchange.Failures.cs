@@ -326,6 +326,7 @@ internal sealed partial class HttpExchange
         else if (worker.Generation > 0 && !_queuedForSuccessor && _pool!.TryWait(_client!))
         {
             _queuedForSuccessor = true;
+            _queuedSinceNs = Loop.NowNs;
             _phase = Phase.Queued;
             Loop.Timers.Arm(_client!, Loop.NowMs + PoolTimeouts.QueueMs);
             _client!.WatchClient();

@@ -1,3 +1,4 @@
+using FastLB.Core.Forwarding;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
@@ -59,10 +60,13 @@ internal sealed partial class HttpExchange
     private void SendOwnAnswer(ErrorResponse response, ReadOnlySpan<byte> ownLines = default)
     {
         var bytes = response.Bytes(_closeAfter, _method == RequestMethod.Head, _clientVersion);
-        Span<byte> lines = stackalloc byte[RateLimitLines.MaxBytes + RequestIdLine.Bytes];
-        var extra = _outcome == Outcome.AnsweredHere ? ownLines : LinesOfError(lines);
+        Span<byte> lines = stackalloc byte[RateLimitLines.MaxBytes + MaxAddedBytes + RequestIdLine.Bytes];
+        var limitLength = _exceeded is { } limit ? RateLimitLines.Write(limit, _verdict, lines) : 0;
+        var extra = limitLength > 0 ? lines[..limitLength] : ownLines;
+        var idLine = lines.Slice(limitLength, WriteIdLine(lines[limitLength..]));
         _status = (short)response.Status;
-        if (Loop.Buffers.TryRent(bytes.Length + extra.Length) is not { } buffer)
+        var length = bytes.Length + extra.Length + idLine.Length;
+        if (Loop.Buffers.TryRent(length) is not { } buffer)
         {
             _client!.Abort(Outcome.OutOfMemory);
             return;
@@ -70,18 +74,30 @@ internal sealed partial class HttpExchange
 
         var target = buffer.Memory.AsSpan(LoopBuffer.DataOffset);
         bytes[..response.StatusLineLength].CopyTo(target);
-        extra.CopyTo(target[response.StatusLineLength..]);
-        bytes[response.StatusLineLength..].CopyTo(target[(response.StatusLineLength + extra.Length)..]);
+        target = target[response.StatusLineLength..];
+        extra.CopyTo(target);
+        idLine.CopyTo(target[extra.Length..]);
+        bytes[response.StatusLineLength..].CopyTo(target[(extra.Length + idLine.Length)..]);
         _proxy.Metrics.CountResponse(response.Status);
-        SendToClient(buffer, LoopBuffer.DataOffset, LoopBuffer.DataOffset + bytes.Length + extra.Length);
+        SendToClient(buffer, LoopBuffer.DataOffset, LoopBuffer.DataOffset + length);
         buffer.Release();
     }
 
-    /// <summary>By which the request's story is found, and what rate limits say of themselves.</summary>
-    private ReadOnlySpan<byte> LinesOfError(Span<byte> lines)
+    /// <summary>By which the request's story is found: the id that it has anyway, or one for those that went wrong. How many bytes were written.</summary>
+    private int WriteIdLine(Span<byte> line)
     {
-        RequestIdLine.Write(RequestId, lines);
-        return lines[..(RequestIdLine.Bytes + (_exceeded is { } limit ? RateLimitLines.Write(limit, _verdict, lines[RequestIdLine.Bytes..]) : 0))];
+        if (!_requestId.IsEmpty)
+        {
+            return Forwarder.WriteAnswerLine(_requestId, line);
+        }
+
+        if (_outcome == Outcome.AnsweredHere)
+        {
+            return 0;
+        }
+
+        RequestIdLine.Write(StoryId, line);
+        return RequestIdLine.Bytes;
     }
 
     private void AfterOwnAnswer()

@@ -29,7 +29,7 @@ internal sealed partial class HttpExchange
     private ulong _id;
 
     /// <summary>By which the request is found again in the log, in its answer and by <c>fastlb explain</c>.</summary>
-    private ulong RequestId => _id != 0 ? _id : _id = _proxy.Recorder.NextId();
+    private ulong StoryId => _id != 0 ? _id : _id = _requestId.IsEmpty ? _proxy.Recorder.NextId() : LoopRecorder.IdOf(_requestId.Bytes);
 
     /// <summary>A request has begun that did not run ahead of others; those bring their records along.</summary>
     internal void BeginRecord()
@@ -160,7 +160,7 @@ internal sealed partial class HttpExchange
         if (_record is not null || _story is not null)
         {
             var facts = _record?.Facts ?? new RecordFacts { QueueNs = -1, ConnectNs = -1, FirstByteNs = -1, Route = -1, Slot = -1 };
-            facts.Id = RequestId;
+            facts.Id = StoryId;
             facts.Client = _client!.Address;
             facts.BeganNs = _beganNs;
             facts.TotalNs = (_endedNs != 0 ? _endedNs : Loop.ReadClockNs()) - _beganNs;

@@ -1,4 +1,5 @@
 using FastLB.Core.Balancing;
+using FastLB.Core.Forwarding;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
@@ -27,6 +28,12 @@ internal sealed partial class HttpExchange
         _clientClosesToo = facts.Connection.Close || (head.Version == HttpVersion.Http10 && !facts.Connection.KeepAlive);
         _closeAfter = _clientClosesToo || client.IsDraining || client.HasEnded;
         _expectsContinue = facts.ExpectsContinue;
+        _clientAddress = client.Address;
+        if (client.Listener.Forwarder is { } forwarder)
+        {
+            Recognise(forwarder, source, head);
+        }
+
         var rule = client.Listener.Routes.Match(source, head, facts);
         _route = rule < 0 ? null : client.Listener.RouteOf(rule);
         var maxBodyBytes = _route?.MaxBodyBytes ?? settings.Limits.BodyBytes;
@@ -62,7 +69,7 @@ internal sealed partial class HttpExchange
 
         _wantsUpgrade = IsUpgrade(source, head, facts.Connection);
         _pool.Refresh();
-        _affinity = RequestRoute.AffinityOf(_pool, client.Address, source, head, facts);
+        _affinity = RequestRoute.AffinityOf(_pool, _clientAddress, source, head, facts);
         _priority = RequestRoute.PriorityOf(_pool.Pool.Settings.Queue, source, head);
         refusal = WriteRequestHead(source, head, facts);
         if (refusal != Refusal.None)
@@ -88,7 +95,7 @@ internal sealed partial class HttpExchange
             var settings = limit.Settings;
             var key = settings.Key == KeySource.Route
                 ? RequestRoute.HashOf(_client!.Listener, _route!, limit.Seed)
-                : RequestKey.HashOf(settings.Key, settings.KeyName.Bytes, _client!.Address, source, head, facts, limit.Seed);
+                : RequestKey.HashOf(settings.Key, settings.KeyName.Bytes, _clientAddress, source, head, facts, limit.Seed);
             _verdict = limit.Limiter.TryTake(key, Loop.NowNs / 1000);
             if (!_verdict.Allowed)
             {
@@ -145,7 +152,7 @@ internal sealed partial class HttpExchange
     private Refusal WriteRequestHead(ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts)
     {
         Span<byte> addressText = stackalloc byte[ClientAddress.MaxTextLength];
-        _client!.Address.TryFormat(addressText, out var addressLength);
+        _clientAddress.TryFormat(addressText, out var addressLength);
         if (!TryEditRequest(source, head, facts, addressText[..addressLength], out var edits))
         {
             return Refusal.HeadTooLarge;
@@ -155,14 +162,20 @@ internal sealed partial class HttpExchange
         {
             Edits = edits,
             ClientAddress = addressText[..addressLength],
-            FallbackHost = _client.Listener.FallbackHost,
+            FallbackHost = _client!.Listener.FallbackHost,
             Upgrade = _wantsUpgrade,
             StrippedCookie = _pool!.Sticky is { Strip: true } sticky ? sticky.Name : default,
         };
+        if (_forwarder is not null && !TryForward(source, head, facts, ref rewrite))
+        {
+            return Refusal.HeadTooLarge;
+        }
+
         if (_requestBody.IsComplete)
         {
             // The usual case: a small buffer of its own, and the client's large one goes back at once.
-            _requestBuffer = Loop.Buffers.TryRent(Math.Min(head.Length + (edits?.MaxGrowth ?? 0) + LoopBuffer.DataOffset, BufferPool.LargeCapacity));
+            var growth = (edits?.MaxGrowth ?? 0) + rewrite.ForwardingLines.Length;
+            _requestBuffer = Loop.Buffers.TryRent(Math.Min(head.Length + growth + LoopBuffer.DataOffset, BufferPool.LargeCapacity));
             if (_requestBuffer is null)
             {
                 return Refusal.None;
@@ -281,6 +294,7 @@ internal sealed partial class HttpExchange
 
         var waitsSince = _phase == Phase.Queued;
         _phase = Phase.Queued;
+        _queuedSinceNs = waitsSince ? _queuedSinceNs : Loop.NowNs;
         if (!waitsSince)
         {
             Loop.Timers.Arm(_client!, Loop.NowMs + PoolTimeouts.QueueMs);
@@ -292,6 +306,8 @@ internal sealed partial class HttpExchange
     internal void OnWorkerAvailable()
     {
         Invariant.That(_phase == Phase.Queued, "only a request that waits is served from the queue");
+        _queueNs += Loop.NowNs - _queuedSinceNs;
+        _queuedSinceNs = Loop.NowNs;
         ChooseWorker(tried: null, fresh: !_pool!.Pool.Guards.IsGuarded, hasWaited: true);
     }
 
@@ -320,7 +336,7 @@ internal sealed partial class HttpExchange
         NoteAttemptBegins();
         _requestOnWire = false;
         _upstreamSendBroken = false;
-        if (!fresh && chosen.TryTakeIdle(this, careful: !IsIdempotent(_method)) is { } idle)
+        if (!fresh && !chosen.IsForOneClient && chosen.TryTakeIdle(this, careful: !IsIdempotent(_method)) is { } idle)
         {
             Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
             _upstream = idle;
@@ -332,6 +348,7 @@ internal sealed partial class HttpExchange
             Loop.Timers.Arm(_client!, Loop.NowMs + ClientTimeouts.BodyMs);
             _phase = Phase.Connecting;
             _upstream = connection;
+            _connectingSinceNs = Loop.NowNs;
             connection.Hold(admission);
             Loop.Timers.Arm(connection, Loop.NowMs + PoolTimeouts.ConnectMs);
         }
@@ -359,6 +376,13 @@ internal sealed partial class HttpExchange
         }
 
         _upstreamPool!.NoteConnected();
+        _connectNs += Loop.NowNs - _connectingSinceNs;
+        if (_pool!.Pool.Settings.ProxyProtocol != ProxyVersion.None)
+        {
+            SendProxyHeader();
+            return;
+        }
+
         Loop.Receive(_upstream!);
         SendRequest();
     }
@@ -399,6 +423,12 @@ internal sealed partial class HttpExchange
         {
             _relay!.OnUpstreamSent(result);
             AfterRelay();
+            return;
+        }
+
+        if (_phase == Phase.Connecting)
+        {
+            OnProxyHeaderSent(result);
             return;
         }
 

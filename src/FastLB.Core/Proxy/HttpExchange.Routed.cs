@@ -120,13 +120,14 @@ internal sealed partial class HttpExchange
             new TemplateValues
             {
                 ClientAddress = clientAddress,
-                ClientPort = _client!.Address.Port,
+                ClientPort = ClientAddress.Port,
                 Host = source.Slice(facts.HostStart, facts.HostNameLength),
                 Path = question < 0 ? target : target[..question],
                 Query = question < 0 ? default : target[question..],
                 Method = source.Slice(head.MethodStart, head.MethodLength),
                 Pool = route.PoolNameBytes,
                 Route = route.NameBytes,
+                RequestId = _requestId.Bytes,
             },
             route.Rewrite);
     }
@@ -141,7 +142,7 @@ internal sealed partial class HttpExchange
         }
 
         Span<byte> addressText = stackalloc byte[ClientAddress.MaxTextLength];
-        _client!.Address.TryFormat(addressText, out var addressLength);
+        ClientAddress.TryFormat(addressText, out var addressLength);
         Span<byte> workerText = stackalloc byte[MaxWorkerNameBytes];
         System.Text.Encoding.UTF8.TryGetBytes(_upstreamPool!.Worker.Name, workerText, out var workerLength);
         var kept = _kept is { } buffer ? buffer.Span(LoopBuffer.DataOffset, _keptEnd) : default;
@@ -152,13 +153,14 @@ internal sealed partial class HttpExchange
             new TemplateValues
             {
                 ClientAddress = addressText[..addressLength],
-                ClientPort = _client.Address.Port,
+                ClientPort = ClientAddress.Port,
                 Method = kept.IsEmpty ? default : kept[..(_keptMethodEnd - LoopBuffer.DataOffset)],
                 Host = kept.IsEmpty ? default : kept[(_keptMethodEnd - LoopBuffer.DataOffset)..(_keptHostEnd - LoopBuffer.DataOffset)],
                 Path = question < 0 ? target : target[..question],
                 Query = question < 0 ? default : target[question..],
                 Pool = route.PoolNameBytes,
                 Route = route.NameBytes,
+                RequestId = _requestId.Bytes,
                 Worker = workerText[..workerLength],
             });
         return fits ? _proxy.Edits : null;

@@ -261,6 +261,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         }
 
         _client = null;
+        ForgetForwarding();
         _phase = Phase.Beginning;
         _expectsContinue = false;
         _wantsUpgrade = false;

@@ -1,5 +1,6 @@
 using System.Text;
 using FastLB.Core.Balancing;
+using FastLB.Core.Forwarding;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Resilience;
@@ -10,10 +11,15 @@ namespace FastLB.Core.Proxy;
 /// <summary>One loop's part of an HTTP listener. Its settings and routes are exchanged by <see cref="Use"/>; a connection looks at them anew for each request.</summary>
 public sealed class HttpListener : Listener
 {
+    /// <summary>Connections beyond the limit that are told so at a time; whoever comes while so many are is closed without a word.</summary>
+    internal const int MaxAnsweredAtOnce = 256;
+
     private readonly ProxyLoop _proxy;
     private LoopRoute[] _routes = [];
+    private int _answered;
 
-    public HttpListener(ProxyLoop proxy, ListenerSettings settings, RouteTable routes, ConcurrencyPerClient? perClient = null)
+    public HttpListener(
+        ProxyLoop proxy, ListenerSettings settings, RouteTable routes, ConcurrencyPerClient? perClient = null, ConnectionPlaces? places = null)
     {
         _proxy = proxy;
         Settings = settings;
@@ -23,15 +29,22 @@ public sealed class HttpListener : Listener
         Identity = KeyHash.Of(NameBytes);
         HeadLimits = settings.Limits;
         FallbackHost = Encoding.ASCII.GetBytes(settings.Bind.IsUnix ? "localhost" : settings.Bind.ToString());
-        Use(settings, routes, perClient);
+        Destination = ListenerAddress.Of(settings.Bind);
+        Doorway = new Doorway(proxy, this, settings);
+        Use(settings, routes, perClient, places);
     }
 
     public ListenerSettings Settings { get; private set; }
 
     public RouteTable Routes { get; private set; }
 
-    /// <summary>Counts each client's connections over all loops; null: they are not limited.</summary>
-    internal ConcurrencyPerClient? PerClient { get; private set; }
+    internal Doorway Doorway { get; }
+
+    /// <summary>Null where requests are forwarded in the usual way.</summary>
+    internal Forwarder? Forwarder { get; private set; }
+
+    /// <summary>Where clients connect to, as PROXY headers say it.</summary>
+    internal ClientAddress Destination { get; }
 
     /// <summary>Tells its routes from those of other listeners, alike on all loops.</summary>
     internal ulong Identity { get; }
@@ -58,25 +71,62 @@ public sealed class HttpListener : Listener
     internal int DrainWindowMs { get; set; } = -1;
 
     /// <summary>From the next request on. The pools that the routes name are the loop's already.</summary>
-    public void Use(ListenerSettings settings, RouteTable routes, ConcurrencyPerClient? perClient)
+    public void Use(ListenerSettings settings, RouteTable routes, ConcurrencyPerClient? perClient, ConnectionPlaces? places)
     {
+        if (Forwarder?.Settings != settings.Forwarding)
+        {
+            Forwarder = Forwarder.Of(settings.Forwarding, settings.Bind.IsUnix ? 80 : settings.Bind.Port);
+        }
+
         Settings = settings;
         Routes = routes;
-        PerClient = perClient;
         HeadLimits = routes.HasBodyLimits ? settings.Limits with { BodyBytes = long.MaxValue } : settings.Limits;
+        Doorway.Use(settings, perClient, places);
         _routes = [.. routes.Routes.Select(r => new LoopRoute(r, r.Rule.PoolName.Length == 0 ? null : _proxy.PoolNamed(r.Rule.PoolName), settings))];
     }
 
+    public override bool MayBeFull => Doorway.LetsWait;
+
+    public override bool TryAdmit() => Doorway.TryAdmit();
+
+    public override void NotAdmitted() => Doorway.NotAdmitted();
+
     public override Peer? OnAccepting(in ClientAddress address)
     {
-        if (!ClientConnection.TryEnter(PerClient, address, out var place))
+        if (!Doorway.TryTakePlace(out var isCounted))
+        {
+            return AcceptToAnswer(address);
+        }
+
+        var asks = Doorway.AsksForHeader(address);
+        if (Doorway.Refuses(address))
+        {
+            _proxy.Metrics.ConnectionsRefused++;
+        }
+        else if (Doorway.TryEnter(address, isKnown: !asks, out var place))
+        {
+            var connection = _proxy.RentHttp(this, address, asks);
+            connection.Hold(place, isCounted);
+            return connection;
+        }
+
+        Doorway.GiveBackPlace(isCounted);
+        return null;
+    }
+
+    /// <summary>A connection that was only told that there is no place is over.</summary>
+    internal void NoteAnswered() => _answered--;
+
+    private HttpConnection? AcceptToAnswer(in ClientAddress address)
+    {
+        if (_answered >= MaxAnsweredAtOnce)
         {
             _proxy.Metrics.ConnectionsRefused++;
             return null;
         }
 
-        var connection = _proxy.RentHttp(this, address);
-        connection.Hold(place);
-        return connection;
+        // It holds no place, by which it is known.
+        _answered++;
+        return _proxy.RentHttp(this, address);
     }
 }

@@ -199,7 +199,7 @@ internal sealed partial class HttpPipeline
     /// </summary>
     private bool MayRunAhead(LoopPool pool, in Affinity affinity)
     {
-        if (pool.Pool.Settings.PipelineDepth < 2 || pool.Pool.Guards is { IsGuarded: true } or { RateLimits.Length: > 0 })
+        if (pool.Pool.Settings is { PipelineDepth: < 2 } or { ProxyProtocol: not Forwarding.ProxyVersion.None } || pool.Pool.Guards is { IsGuarded: true } or { RateLimits.Length: > 0 })
         {
             return false;
         }

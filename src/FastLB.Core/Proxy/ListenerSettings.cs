@@ -1,3 +1,4 @@
+using FastLB.Core.Forwarding;
 using FastLB.Core.Http;
 using FastLB.Core.Loop;
 using FastLB.Core.Recording;
@@ -9,6 +10,28 @@ public enum ListenerProtocol
 {
     Http,
     Tcp,
+}
+
+/// <summary>Whether connections begin with a PROXY header (<see cref="ProxyHeader"/>).</summary>
+public enum ProxyProtocolMode
+{
+    Off,
+
+    /// <summary>They may, from those who are believed.</summary>
+    Optional,
+
+    /// <summary>They must, and from others none are taken.</summary>
+    Required,
+}
+
+/// <summary>What becomes of a connection when a listener has as many as it may.</summary>
+public enum WhenFull
+{
+    /// <summary>It is answered with a 503 and closed; a TCP one is closed at once.</summary>
+    Answer,
+
+    /// <summary>It waits in the kernel's queue until another one has ended.</summary>
+    Wait,
 }
 
 /// <summary>An address that clients connect to, and where their requests go. Immutable.</summary>
@@ -25,6 +48,20 @@ public sealed record ListenerSettings
 
     /// <summary>How many connections one client address may have open, over all loops; 0: any number.</summary>
     public int MaxConnectionsPerClient { get; init; }
+
+    /// <summary>How many connections it may have open, over all loops; 0: any number.</summary>
+    public int MaxConnections { get; init; }
+
+    public WhenFull WhenFull { get; init; }
+
+    public ForwardingSettings Forwarding { get; init; } = ForwardingSettings.Default;
+
+    public ProxyProtocolMode ProxyProtocol { get; init; }
+
+    /// <summary>Who is believed a PROXY header.</summary>
+    public NetworkSet ProxyProtocolFrom { get; init; } = NetworkSet.Empty;
+
+    public ListenOptions Socket { get; init; } = ListenOptions.Default;
 
     public HttpLimits Limits { get; init; } = HttpLimits.Default;
 

@@ -164,20 +164,20 @@ public sealed class ProxyLoop : OwnCacheLines
     internal LoopPool PoolNamed(string name) =>
         Array.Find(Pools, p => p.Pool.Name == name) ?? throw new InvalidOperationException($"there is no pool '{name}'");
 
-    internal HttpConnection RentHttp(HttpListener listener, in ClientAddress address)
+    internal HttpConnection RentHttp(HttpListener listener, in ClientAddress address, bool asksForHeader = false)
     {
         var connection = _freeHttp.TryTake() ?? new HttpConnection(this);
         connection.Address = address;
-        connection.Open(listener);
+        connection.Open(listener, asksForHeader);
         Enlist(connection);
         return connection;
     }
 
-    internal TunnelConnection RentTunnel(TcpListener listener, in ClientAddress address)
+    internal TunnelConnection RentTunnel(TcpListener listener, in ClientAddress address, bool asksForHeader = false)
     {
         var connection = _freeTunnels.TryTake() ?? new TunnelConnection(this);
         connection.Address = address;
-        connection.Open(listener);
+        connection.Open(listener, asksForHeader);
         Enlist(connection);
         return connection;
     }

@@ -9,43 +9,64 @@ public sealed class TcpListener : Listener
 {
     private readonly ProxyLoop _proxy;
 
-    public TcpListener(ProxyLoop proxy, ListenerSettings settings, ConcurrencyPerClient? perClient = null)
+    public TcpListener(ProxyLoop proxy, ListenerSettings settings, ConcurrencyPerClient? perClient = null, ConnectionPlaces? places = null)
     {
         _proxy = proxy;
         Settings = settings;
         NameBytes = Encoding.UTF8.GetBytes(settings.Bind.ToString());
         Pool = proxy.PoolNamed(settings.Routes[0].PoolName);
-        PerClient = perClient;
+        Destination = ListenerAddress.Of(settings.Bind);
+        Doorway = new Doorway(proxy, this, settings);
+        Doorway.Use(settings, perClient, places);
     }
 
     public ListenerSettings Settings { get; private set; }
 
-    /// <summary>Counts each client's connections over all loops; null: they are not limited.</summary>
-    internal ConcurrencyPerClient? PerClient { get; private set; }
+    internal Doorway Doorway { get; }
+
+    /// <summary>Where clients connect to, as PROXY headers say it.</summary>
+    internal ClientAddress Destination { get; }
 
     public LoopPool Pool { get; private set; }
 
     /// <summary>From the next connection on. Those that are open keep their pool.</summary>
-    public void Use(ListenerSettings settings, ConcurrencyPerClient? perClient)
+    public void Use(ListenerSettings settings, ConcurrencyPerClient? perClient, ConnectionPlaces? places)
     {
         Settings = settings;
         Pool = _proxy.PoolNamed(settings.Routes[0].PoolName);
-        PerClient = perClient;
+        Doorway.Use(settings, perClient, places);
     }
 
     /// <summary>Its address, as logs name it.</summary>
     internal byte[] NameBytes { get; }
 
+    public override bool MayBeFull => Doorway.LetsWait;
+
+    public override bool TryAdmit() => Doorway.TryAdmit();
+
+    public override void NotAdmitted() => Doorway.NotAdmitted();
+
     public override Peer? OnAccepting(in ClientAddress address)
     {
-        if (!ClientConnection.TryEnter(PerClient, address, out var place))
+        if (!Doorway.TryTakePlace(out var isCounted))
         {
             _proxy.Metrics.ConnectionsRefused++;
             return null;
         }
 
-        var connection = _proxy.RentTunnel(this, address);
-        connection.Hold(place);
-        return connection;
+        var asks = Doorway.AsksForHeader(address);
+        if (Doorway.Refuses(address))
+        {
+            _proxy.Metrics.ConnectionsRefused++;
+        }
+        else if (Doorway.TryEnter(address, isKnown: !asks, out var place))
+        {
+            var connection = _proxy.RentTunnel(this, address, asks);
+            connection.Hold(place, isCounted);
+            return connection;
+        }
+
+        Doorway.GiveBackPlace(isCounted);
+        return null;
     }
 }

@@ -8,14 +8,14 @@ namespace FastLB.Core.Proxy;
 /// <summary>
 /// A TCP connection's way through the balancer:
 /// <list type="number">
-/// <item>it is accepted; nothing is read from it yet, the kernel keeps what the client sends;</item>
+/// <item>it is accepted; nothing is read from it yet, the kernel keeps what the client sends, except a PROXY header where one is expected (.Header.cs);</item>
 /// <item>a worker is chosen, or the connection waits for one;</item>
 /// <item>a connection to the worker is opened; if that fails, once more to another worker;</item>
 /// <item>bytes go both ways, each direction ending on its own, until both have ended or nothing moved for too long;</item>
 /// <item>both sides close, and the connection has its one outcome.</item>
 /// </list>
 /// </summary>
-public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
+public sealed partial class TunnelConnection : ClientConnection, IUpstreamOwner
 {
     private TcpListener? _listener;
     private LoopPool? _pool;
@@ -45,9 +45,10 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
 
     private LoopPool Pool => _pool!;
 
-    internal void Open(TcpListener listener)
+    internal void Open(TcpListener listener, bool asksForHeader)
     {
         _listener = listener;
+        _awaitsHeader = asksForHeader;
         _pool = listener.Pool;
     }
 
@@ -64,6 +65,13 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
         Proxy.Metrics.TcpConnections++;
         Pool.Counters.Requests++;
         Pool.Budget.Deposit();
+        if (_awaitsHeader)
+        {
+            Loop.Timers.Arm(this, Loop.NowMs + _listener!.Settings.Timeouts.HeadMs);
+            Loop.Receive(this);
+            return;
+        }
+
         ChooseWorker();
     }
 
@@ -159,9 +167,7 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
         _lifeEndMs = lifetimeMs > 0 ? Loop.NowMs + lifetimeMs : long.MaxValue;
 
         // 4. Bytes both ways.
-        _relay = Proxy.RentRelay();
-        _relay.Start(this, _upstream!, default, default, clientEnded: false, Pool.Pool.Settings.Acceleration);
-        AfterRelay();
+        StartRelay();
     }
 
     private void OnConnectFailed(Outcome outcome, bool blame)
@@ -186,6 +192,12 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
 
     public override void OnReceived(LoopBuffer? buffer, int result)
     {
+        if (_awaitsHeader)
+        {
+            OnHeaderReceived(buffer, result);
+            return;
+        }
+
         _relay!.OnClientReceived(buffer, result);
         AfterRelay();
     }
@@ -306,7 +318,10 @@ public sealed class TunnelConnection : ClientConnection, IUpstreamOwner
             Proxy.Recycle(relay);
         }
 
-        Leave(_listener!.PerClient);
+        Leave(_listener!.Doorway);
+        _received.Release();
+        _awaitsHeader = false;
+        _wasRead = false;
         _listener = null;
         _pool = null;
         _tried = null;

@@ -46,6 +46,9 @@ public sealed class UpstreamPool : OwnCacheLines
     /// <summary>When the loop first saw the worker take requests, or take them again.</summary>
     public long JoinedMs { get; }
 
+    /// <summary>Whether a connection says whose it is (the PROXY protocol), so that nobody else may use it.</summary>
+    internal bool IsForOneClient => Pool.Pool.Settings.ProxyProtocol != Forwarding.ProxyVersion.None;
+
     /// <summary>True while a failed connect keeps the worker out of rotation.</summary>
     public bool IsOut(long nowMs) => nowMs < _outUntilMs;
 

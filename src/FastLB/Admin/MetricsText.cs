@@ -34,6 +34,7 @@ internal static class MetricsText
 
         RenderLoops(text, status.Loops);
         RenderListeners(text, status.Listeners);
+        RenderListenerLimits(text, status.Listeners);
         RenderPools(text, status.Pools);
         RenderWorkers(text, status.Pools);
         return text.ToString();
@@ -126,6 +127,27 @@ internal static class MetricsText
             if (listener.Connections is { } connections)
             {
                 text.Sample(connections, ("bind", listener.Bind), ("protocol", listener.Protocol));
+            }
+        }
+    }
+
+    private static void RenderListenerLimits(Exposition text, IReadOnlyList<ListenerStatus> listeners)
+    {
+        if (listeners.Any(l => l.MaxConnections is not null))
+        {
+            text.Begin("fastlb_listener_max_connections", "gauge", "Client connections that a listener may have at once.");
+            foreach (var listener in listeners.Where(l => l.MaxConnections is not null))
+            {
+                text.Sample(listener.MaxConnections!.Value, ("bind", listener.Bind), ("protocol", listener.Protocol));
+            }
+        }
+
+        if (listeners.Any(l => l.TurnedAway is not null))
+        {
+            text.Begin("fastlb_listener_turned_away_total", "counter", "Connections that found a listener full, and were answered, closed or left to wait.");
+            foreach (var listener in listeners.Where(l => l.TurnedAway is not null))
+            {
+                text.Sample(listener.TurnedAway!.Value, ("bind", listener.Bind), ("protocol", listener.Protocol));
             }
         }
     }

@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text;
+using FastLB.Core.Proxy;
 using FastLB.Stories;
 
 namespace FastLB.Admin;
@@ -22,17 +24,13 @@ internal static class RequestRoutes
 
     private static IResult Find(IRequestStories stories, string text)
     {
-        if (text.Length > 16 || !ulong.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var id))
-        {
-            return TypedResults.Text(
-                "a request's id has up to 16 hexadecimal digits; it is in the header FastLB-Request-Id of FastLB's own answers and in the access log\n",
-                statusCode: StatusCodes.Status400BadRequest);
-        }
-
-        return stories.Find(id) is { } story
+        // Either one of ours, or what the request brought or got as X-Request-Id.
+        var isOurs = ulong.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var id);
+        var story = (isOurs ? stories.Find(id) : null) ?? stories.Find(LoopRecorder.IdOf(Encoding.UTF8.GetBytes(text)));
+        return story is not null
             ? TypedResults.Json(story, StatusJson.Default.RequestStory)
             : TypedResults.Text(
-                $"no request with the id {id:x16} is remembered: it did not fail, or so many have failed since that it is forgotten; /requests?failed lists those that are\n",
+                $"no request with the id {text} is remembered: it did not fail, or so many have failed since that it is forgotten; /requests?failed lists those that are\n",
                 statusCode: StatusCodes.Status404NotFound);
     }
 }

@@ -51,7 +51,14 @@ public sealed record LoopStatus(
 /// <param name="Protocol"><c>http</c> or <c>tcp</c>.</param>
 /// <param name="Connections">Open client connections; null when they are not counted per listener.</param>
 /// <param name="Acceleration">What moves the bytes of a TCP listener's connections, and why; null for HTTP.</param>
-public sealed record ListenerStatus(string Bind, string Protocol, long? Connections, string? Acceleration = null);
+public sealed record ListenerStatus(string Bind, string Protocol, long? Connections, string? Acceleration = null)
+{
+    /// <summary>The most connections that it may have; null without a limit of its own.</summary>
+    public long? MaxConnections { get; init; }
+
+    /// <summary>How often a connection found the listener or the whole server full, and was answered, closed or left to wait; null where nothing limits it.</summary>
+    public long? TurnedAway { get; init; }
+}
 
 /// <param name="Strategy">As in the configuration, with what it goes by.</param>
 /// <param name="Sticky">The cookie's name; null without sticky sessions.</param>

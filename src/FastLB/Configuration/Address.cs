@@ -35,6 +35,15 @@ internal static class Address
         [NotNullWhen(true)] out Endpoint? endpoint,
         [NotNullWhen(false)] out string? problem)
     {
+        if (text.StartsWith("systemd:", StringComparison.Ordinal))
+        {
+            var name = text["systemd:".Length..];
+            var isName = name.Length is > 0 and <= 255 && name.All(c => c is > ' ' and < (char)127 and not ':');
+            endpoint = isName ? Endpoint.Inherited(name) : null;
+            problem = isName ? null : "a socket of systemd has a name (FileDescriptorName=) or a number, like systemd:web or systemd:0";
+            return isName;
+        }
+
         if (Endpoint.TryParse(text, out endpoint, out problem))
         {
             if (endpoint.IsUnix || endpoint.Port > 0)

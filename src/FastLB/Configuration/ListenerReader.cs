@@ -13,15 +13,18 @@ internal sealed record ListenerDraft(
     PlacedEndpoint? Bind,
     IReadOnlyList<ScalarNode> PoolNames);
 
+/// <summary>What stands at the top for all listeners.</summary>
+internal sealed record ListenerDefaults(Core.Forwarding.ForwardingSettings Forwarding, WhenFull WhenFull);
+
 /// <summary>Reads one item of <c>listeners</c>.</summary>
 internal sealed class ListenerReader(Mistakes mistakes, string baseDirectory, AccessLogReader accessLog)
 {
-    private static readonly string[] Keys = ["bind", "protocol", "pool", "routes", "timeouts", "limits", "maxConnectionsPerClient", "accessLog"];
+    private static readonly string[] Keys = ["bind", "protocol", "pool", "routes", "timeouts", "limits", "maxConnectionsPerClient", "accessLog", "forwarding", .. ListenSocketReader.Keys];
 
     private readonly List<ScalarNode> _poolNames = [];
 
     /// <param name="number">The listener's place in the list, from 1: its name as long as its address is not known.</param>
-    public ListenerDraft? Read(YamlNode node, int number, Timeouts timeouts, HttpLimits limits)
+    public ListenerDraft? Read(YamlNode node, int number, Timeouts timeouts, HttpLimits limits, ListenerDefaults defaults)
     {
         var bindText = (node as MappingNode)?.Entries.FirstOrDefault(e => e.Key.Text == "bind").Value as ScalarNode;
         var name = bindText is { IsNothing: false } ? $"listener {bindText.Text}" : $"listener {number}";
@@ -41,6 +44,11 @@ internal sealed class ListenerReader(Mistakes mistakes, string baseDirectory, Ac
                     $"{listener.Name} has protocol tcp, where there is nothing to route by; write a single 'pool'");
             }
 
+            if (listener.FindKey("forwarding") is { } unforwarded)
+            {
+                mistakes.Error(unforwarded, $"{listener.Name} has protocol tcp, where there are no headers to write; remove 'forwarding', and see proxyProtocol");
+            }
+
             if (listener.FindKey("limits") is { } pointless)
             {
                 mistakes.Error(
@@ -58,16 +66,21 @@ internal sealed class ListenerReader(Mistakes mistakes, string baseDirectory, Ac
             "in a pool's timeouts",
             mistakes);
         var ownLimits = OverridesReader.ReadLimits(listener, limits, mistakes);
-        var settings = bind is null || rules.Count == 0 ? null : new ListenerSettings
+        var forwarding = ForwardingReader.Read(listener, defaults.Forwarding, mistakes);
+        var draft = new ListenerSettings
         {
-            Bind = bind.Endpoint,
+            // Without an address the rest is read all the same.
+            Bind = bind?.Endpoint ?? Endpoint.Ip(System.Net.IPAddress.Loopback, 1),
             Protocol = protocol,
             Routes = rules,
             Timeouts = ownTimeouts,
             Limits = ownLimits,
             AccessLog = accessLog.ReadListener(listener),
             MaxConnectionsPerClient = listener.Number("maxConnectionsPerClient", 1, 1_000_000) ?? 0,
+            Forwarding = forwarding,
         };
+        draft = new ListenSocketReader(mistakes).Read(listener, draft, defaults.WhenFull);
+        var settings = bind is null || rules.Count == 0 ? null : draft;
         return new ListenerDraft(settings, protocol, bind, _poolNames);
     }
 

@@ -1,5 +1,6 @@
 using FastLB.Core;
 using FastLB.Core.Balancing;
+using FastLB.Core.Forwarding;
 using FastLB.Core.Proxy;
 using FastLB.Fleet;
 
@@ -29,7 +30,7 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
     public const int MinSecretLength = 16;
     public const string DefaultCookie = "FASTLB";
 
-    private static readonly string[] Keys = ["strategy", "slowStart", "sticky", "pipelineDepth", "tcp", "timeouts", "health", "outliers", "panic", "breaker", "poolBreaker", "retries", "fallback", "limits", "queue", "rateLimits", "run", "workers"];
+    private static readonly string[] Keys = ["strategy", "slowStart", "sticky", "pipelineDepth", "proxyProtocol", "tcp", "timeouts", "health", "outliers", "panic", "breaker", "poolBreaker", "retries", "fallback", "limits", "queue", "rateLimits", "run", "workers"];
     private static readonly string[] TcpKeys = ["acceleration"];
     private static readonly string[] StickyKeys = ["by", "cookie", "secret", "strip"];
     private static readonly string[] WorkerKeys = ["address", "weight", "zone"];
@@ -76,6 +77,7 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
             SlowStartMs = pool.DurationMs("slowStart") ?? 0,
             Sticky = ReadSticky(pool),
             PipelineDepth = pool.Number("pipelineDepth", 1, PoolSettings.MaxPipelineDepth) ?? new PoolSettings { Name = name.Text }.PipelineDepth,
+            ProxyProtocol = pool.Choice("proxyProtocol", ("off", ProxyVersion.None), ("v1", ProxyVersion.V1), ("v2", ProxyVersion.V2)) ?? ProxyVersion.None,
             Acceleration = ReadAcceleration(pool),
             Timeouts = OverridesReader.ReadTimeouts(
                 pool,

@@ -17,7 +17,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
     public const int MaxListeners = 256;
     public const int MaxPools = 256;
 
-    private static readonly string[] Keys = ["engine", "loops", "spin", "watch", "admin", "timeouts", "limits", "accessLog", "geo", "zones", "listeners", "pools"];
+    private static readonly string[] Keys = ["engine", "loops", "spin", "watch", "admin", "timeouts", "limits", "accessLog", "forwarding", "maxConnections", "whenFull", "geo", "zones", "listeners", "pools"];
 
     /// <summary>The settings; only to be used when no mistake was noted. Null when there is nothing to read at all.</summary>
     public Settings? Read(YamlNode root)
@@ -34,7 +34,10 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         var pools = ReadPools(top, timeouts, ZonesReader.Read(top, baseDirectory, mistakes));
         var accessLog = new AccessLogReader(mistakes, baseDirectory);
         var log = accessLog.ReadTop(top);
-        var listeners = ReadListeners(top, timeouts, limits, accessLog);
+        var defaults = new ListenerDefaults(
+            ForwardingReader.Read(top, Core.Forwarding.ForwardingSettings.Default, mistakes),
+            ListenSocketReader.ReadWhenFull(top) ?? WhenFull.Answer);
+        var listeners = ReadListeners(top, timeouts, limits, defaults, accessLog);
         new CrossChecks(mistakes, listeners, pools, adminReader.Place).Run();
 
         return new Settings
@@ -45,6 +48,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
             Admin = admin,
             AccessLog = log,
             DrainMs = timeouts.DrainMs,
+            MaxConnections = top.Number("maxConnections", 1, ListenSocketReader.MaxConnections) ?? 0,
             IsWatched = top.Flag("watch") ?? false,
             Listeners = [.. listeners.Select(l => l.Settings).OfType<ListenerSettings>()],
             Pools = [.. pools.Select(p => p.Settings)],
@@ -100,7 +104,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         return drafts;
     }
 
-    private List<ListenerDraft> ReadListeners(Section top, Timeouts timeouts, Core.Http.HttpLimits limits, AccessLogReader accessLog)
+    private List<ListenerDraft> ReadListeners(Section top, Timeouts timeouts, Core.Http.HttpLimits limits, ListenerDefaults defaults, AccessLogReader accessLog)
     {
         if (top.Find("listeners") is null)
         {
@@ -113,7 +117,7 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         var drafts = new List<ListenerDraft>();
         foreach (var node in top.List("listeners", "listeners, each with bind and pool", MaxListeners))
         {
-            if (new ListenerReader(mistakes, baseDirectory, accessLog).Read(node, drafts.Count + 1, timeouts, limits) is { } draft)
+            if (new ListenerReader(mistakes, baseDirectory, accessLog).Read(node, drafts.Count + 1, timeouts, limits, defaults) is { } draft)
             {
                 drafts.Add(draft);
             }

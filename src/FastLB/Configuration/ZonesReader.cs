@@ -152,7 +152,8 @@ internal static class ZonesReader
         return null;
     }
 
-    private static bool TryParse(string text, out IPNetwork network, out string problem)
+    /// <summary>A network, or one address. On failure a clause says what is wrong.</summary>
+    internal static bool TryParse(string text, out IPNetwork network, out string problem)
     {
         problem = "";
         var slash = text.IndexOf('/', StringComparison.Ordinal);

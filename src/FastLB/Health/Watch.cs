@@ -60,7 +60,7 @@ internal sealed partial class Watch : IDisposable
 
     private PoolWatch Begin(Pool pool) => new(
         pool,
-        (worker, stopping) => AskAsync(worker, pool.Settings.Health!, stopping),
+        (worker, stopping) => AskAsync(worker, pool.Settings, stopping),
         (worker, text) => Tell(pool, worker, text),
         (ulong)Random.Shared.NextInt64());
 
@@ -80,9 +80,9 @@ internal sealed partial class Watch : IDisposable
         while (!_stop.Wait(_pools.Any(p => p.IsBusy) ? BusyTickMs : IdleTickMs));
     }
 
-    private static async Task<ProbeResult> AskAsync(Worker worker, HealthCheckSettings settings, CancellationToken stopping)
+    private static async Task<ProbeResult> AskAsync(Worker worker, PoolSettings settings, CancellationToken stopping)
     {
-        using var probe = new WorkerProbe(worker.Endpoint, settings);
+        using var probe = new WorkerProbe(worker.Endpoint, settings.Health!, settings.ProxyProtocol);
         return await probe.AskAsync(stopping).ConfigureAwait(false);
     }
 

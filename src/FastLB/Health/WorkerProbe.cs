@@ -1,6 +1,9 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using FastLB.Admin;
+using FastLB.Core.Forwarding;
+using FastLB.Core.Loop;
 using FastLB.Core.Resilience;
 
 namespace FastLB.Health;
@@ -20,11 +23,16 @@ internal sealed class WorkerProbe : IDisposable
 
     private readonly HealthCheckSettings _settings;
     private readonly Endpoint _endpoint;
+    private readonly ProxyVersion _proxyProtocol;
     private readonly HttpClient? _client;
 
-    public WorkerProbe(Endpoint endpoint, HealthCheckSettings settings)
+    /// <param name="endpoint">Where the worker is.</param>
+    /// <param name="settings">What it is asked.</param>
+    /// <param name="proxyProtocol">The header that it expects first.</param>
+    public WorkerProbe(Endpoint endpoint, HealthCheckSettings settings, ProxyVersion proxyProtocol = ProxyVersion.None)
     {
         _endpoint = endpoint;
+        _proxyProtocol = proxyProtocol;
         _settings = settings;
         _client = settings.Path is null ? null : new HttpClient(new SocketsHttpHandler
         {
@@ -96,6 +104,11 @@ internal sealed class WorkerProbe : IDisposable
         try
         {
             await socket.ConnectAsync(AdminSocket.ToEndPoint(_endpoint), patience);
+            if (_proxyProtocol != ProxyVersion.None)
+            {
+                await socket.SendAsync(OwnHeader(socket), patience);
+            }
+
             return socket;
         }
         catch
@@ -104,4 +117,15 @@ internal sealed class WorkerProbe : IDisposable
             throw;
         }
     }
+
+    /// <summary>The connection is our own: version 2 has a word for that, version 1 names its two ends (proxy-protocol.txt, 2.1 and 2.2).</summary>
+    private byte[] OwnHeader(Socket socket)
+    {
+        var header = new byte[ProxyHeader.MaxVersion1Bytes];
+        var (from, to) = _proxyProtocol == ProxyVersion.V1 ? (AddressOf(socket.LocalEndPoint), AddressOf(socket.RemoteEndPoint)) : default;
+        return header[..ProxyHeaderWriter.Write(_proxyProtocol, from, to, header)];
+    }
+
+    private static ClientAddress AddressOf(EndPoint? end) =>
+        end is IPEndPoint ip ? new ClientAddress(ip.Address.MapToIPv6().GetAddressBytes(), (ushort)ip.Port) : default;
 }

@@ -131,6 +131,7 @@ internal static class StoryTeller
         Outcome.QueueFull => "Too many requests waited for a worker already.",
         Outcome.BreakerOpen => "The breakers of the pool or of all its workers were open.",
         Outcome.RateLimited => "Its client, or whoever shares its key, asked too often.",
+        Outcome.ConnectionLimit => "So many connections were open that no further one was served.",
         Outcome.OutOfMemory => "FastLB had no buffer left.",
         Outcome.ConnectFailed => "No worker accepted the connection.",
         Outcome.ConnectTimeout => "No worker accepted the connection in time.",
@@ -166,6 +167,7 @@ internal static class StoryTeller
             DecidingLimit.DrainTimeout => "timeouts.drain",
             DecidingLimit.RateLimit => $"{pool}.rateLimits",
             DecidingLimit.Breaker => $"{pool}.breaker or {pool}.poolBreaker",
+            _ when failed.Facts.Outcome == Outcome.ConnectionLimit => "maxConnections",
             _ => failed.Facts.Outcome == Outcome.ClientMalformed ? LimitOfStatus(failed.Facts.Status) : null,
         };
     }

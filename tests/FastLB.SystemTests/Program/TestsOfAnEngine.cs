@@ -60,3 +60,7 @@ public sealed class ReloadOnAutoTests() : ReloadTests("auto");
 public sealed class ProtectionOnEpollTests() : ProtectionTests("epoll");
 
 public sealed class ProtectionOnAutoTests() : ProtectionTests("auto");
+
+public sealed class ListenerOnEpollTests() : ListenerTests("epoll");
+
+public sealed class ListenerOnAutoTests() : ListenerTests("auto");

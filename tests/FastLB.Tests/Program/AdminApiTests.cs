@@ -165,10 +165,7 @@ public class AdminApiTests
         Assert.Contains("00000000000000ff", listed.ToString(), StringComparison.Ordinal);
         using var unknown = new StringWriter();
         Assert.Equal(ExitCode.Failure, await InvokeAsync(unknown, "explain", "fe", "--admin", address));
-        Assert.StartsWith("no request with the id 00000000000000fe is remembered", unknown.ToString(), StringComparison.Ordinal);
-        using var wrong = new StringWriter();
-        Assert.Equal(ExitCode.Mistake, await InvokeAsync(wrong, "explain", "no-id", "--admin", address));
-        Assert.StartsWith("a request's id has up to 16 hexadecimal digits", wrong.ToString(), StringComparison.Ordinal);
+        Assert.StartsWith("no request with the id fe is remembered", unknown.ToString(), StringComparison.Ordinal);
     }
 
     [Theory]
