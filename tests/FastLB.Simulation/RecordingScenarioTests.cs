@@ -1,5 +1,6 @@
 using System.Text;
 using FastLB.Core;
+using FastLB.Core.Forwarding;
 using FastLB.Core.Metrics;
 using FastLB.Core.Recording;
 
@@ -296,6 +297,25 @@ public sealed class RecordingScenarioTests
         Assert.Equal(1_000, latest.Count);
         Assert.Equal(1_000, latest.Select(f => f.Facts.Id).Distinct().Count());
         Assert.True(latest.Zip(latest.Skip(1)).All(pair => pair.First.Facts.BeganNs >= pair.Second.Facts.BeganNs));
+    }
+
+    [Fact]
+    public void What_a_request_is_called_finds_its_line_and_its_story()
+    {
+        var stage = new Stage(
+            accessLog: s_all,
+            listening: l => l with { Forwarding = new ForwardingSettings { RequestId = RequestIdMode.AcceptAll } });
+        stage.Proxy.Recorder.Ring = new RecordRing(256 * 1024);
+        var client = stage.Client("GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: called-so\r\n\r\n");
+        stage.NextAtWorker().Say("nonsense\r\n\r\n");
+        stage.Settle();
+        Assert.Contains("\r\nX-Request-Id: called-so\r\n", client.Heard, StringComparison.Ordinal);
+        Assert.DoesNotContain("FastLB-Request-Id", client.Heard, StringComparison.Ordinal);
+
+        Assert.True(stage.Proxy.Recorder.Ring.TryRead(out var bytes));
+        Assert.Equal("called-so", Encoding.UTF8.GetString(new RecordView(bytes).RequestId));
+        Assert.Equal(502, stage.Proxy.Recorder.Failures.FindCalled([.. "called-so"u8])!.Facts.Status);
+        Assert.Null(stage.Proxy.Recorder.Failures.FindCalled([.. "called-otherwise"u8]));
     }
 
     private static Stage Recording(AccessLogFilter? filter = null, int workers = 1)

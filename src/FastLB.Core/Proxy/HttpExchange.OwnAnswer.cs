@@ -61,11 +61,9 @@ internal sealed partial class HttpExchange
     {
         var bytes = response.Bytes(_closeAfter, _method == RequestMethod.Head, _clientVersion);
         Span<byte> lines = stackalloc byte[RateLimitLines.MaxBytes + MaxAddedBytes + RequestIdLine.Bytes];
-        var limitLength = _exceeded is { } limit ? RateLimitLines.Write(limit, _verdict, lines) : 0;
-        var extra = limitLength > 0 ? lines[..limitLength] : ownLines;
-        var idLine = lines.Slice(limitLength, WriteIdLine(lines[limitLength..]));
+        var added = lines[..WriteOwnLines(lines)];
         _status = (short)response.Status;
-        var length = bytes.Length + extra.Length + idLine.Length;
+        var length = bytes.Length + ownLines.Length + added.Length;
         if (Loop.Buffers.TryRent(length) is not { } buffer)
         {
             _client!.Abort(Outcome.OutOfMemory);
@@ -75,29 +73,29 @@ internal sealed partial class HttpExchange
         var target = buffer.Memory.AsSpan(LoopBuffer.DataOffset);
         bytes[..response.StatusLineLength].CopyTo(target);
         target = target[response.StatusLineLength..];
-        extra.CopyTo(target);
-        idLine.CopyTo(target[extra.Length..]);
-        bytes[response.StatusLineLength..].CopyTo(target[(extra.Length + idLine.Length)..]);
+        ownLines.CopyTo(target);
+        added.CopyTo(target[ownLines.Length..]);
+        bytes[response.StatusLineLength..].CopyTo(target[(ownLines.Length + added.Length)..]);
         _proxy.Metrics.CountResponse(response.Status);
         SendToClient(buffer, LoopBuffer.DataOffset, LoopBuffer.DataOffset + length);
         buffer.Release();
     }
 
-    /// <summary>By which the request's story is found: the id that it has anyway, or one for those that went wrong. How many bytes were written.</summary>
-    private int WriteIdLine(Span<byte> line)
+    /// <summary>By which the request's story is found, and what rate limits say of themselves.</summary>
+    private int WriteOwnLines(Span<byte> lines)
     {
+        var length = 0;
         if (!_requestId.IsEmpty)
         {
-            return Forwarder.WriteAnswerLine(_requestId, line);
+            length = Forwarder.WriteAnswerLine(_requestId, lines);
         }
-
-        if (_outcome == Outcome.AnsweredHere)
+        else if (_outcome != Outcome.AnsweredHere)
         {
-            return 0;
+            length = RequestIdLine.Bytes;
+            RequestIdLine.Write(RecordId, lines);
         }
 
-        RequestIdLine.Write(StoryId, line);
-        return RequestIdLine.Bytes;
+        return length + (_exceeded is { } limit ? RateLimitLines.Write(limit, _verdict, lines[length..]) : 0);
     }
 
     private void AfterOwnAnswer()

@@ -26,10 +26,10 @@ internal sealed partial class HttpExchange
     private long _bytesOut;
     private long _attemptNs;
     private long _endedNs;
-    private ulong _id;
+    private ulong _recordId;
 
     /// <summary>By which the request is found again in the log, in its answer and by <c>fastlb explain</c>.</summary>
-    private ulong StoryId => _id != 0 ? _id : _id = _requestId.IsEmpty ? _proxy.Recorder.NextId() : LoopRecorder.IdOf(_requestId.Bytes);
+    private ulong RecordId => _recordId != 0 ? _recordId : _recordId = _proxy.Recorder.NextId();
 
     /// <summary>A request has begun that did not run ahead of others; those bring their records along.</summary>
     internal void BeginRecord()
@@ -160,8 +160,8 @@ internal sealed partial class HttpExchange
         if (_record is not null || _story is not null)
         {
             var facts = _record?.Facts ?? new RecordFacts { QueueNs = -1, ConnectNs = -1, FirstByteNs = -1, Route = -1, Slot = -1 };
-            facts.Id = StoryId;
-            facts.Client = _client!.Address;
+            facts.Id = RecordId;
+            facts.Client = ClientAddress;
             facts.BeganNs = _beganNs;
             facts.TotalNs = (_endedNs != 0 ? _endedNs : Loop.ReadClockNs()) - _beganNs;
             facts.BytesIn = _bytesIn + (_relay?.BytesFromClient ?? 0);
@@ -174,8 +174,9 @@ internal sealed partial class HttpExchange
             {
                 story.Facts = facts;
                 story.Pool = _pool?.Pool.Name;
-                story.Listener = _client.Listener.Name;
+                story.Listener = _client!.Listener.Name;
                 story.KeepLine(_startLine[.._startLineLength]);
+                story.KeepRequestId(_requestId.Bytes);
                 _proxy.Recorder.Failures.Add(story);
                 _story = null;
             }
@@ -183,7 +184,8 @@ internal sealed partial class HttpExchange
             if (_record is { } record)
             {
                 record.Facts = facts;
-                _proxy.Recorder.Write(record, _client.Listener.Settings.AccessLog, _client.Listener.NameBytes, _pool is { } pool ? pool.NameBytes : default);
+                record.KeepRequestId(_requestId.Bytes);
+                _proxy.Recorder.Write(record, _client!.Listener.Settings.AccessLog, _client.Listener.NameBytes, _pool is { } pool ? pool.NameBytes : default);
                 _record = null;
             }
         }
@@ -197,7 +199,7 @@ internal sealed partial class HttpExchange
         _bytesOut = 0;
         _attemptNs = 0;
         _endedNs = 0;
-        _id = 0;
+        _recordId = 0;
     }
 
     /// <summary>Method and target of the request, as far as they fit.</summary>

@@ -33,9 +33,6 @@ public sealed class LoopRecorder
         return _ids.NextUInt64() | 1;
     }
 
-    /// <summary>The same for a request that has an id of its own in <c>X-Request-Id</c>: a hash of that, so that it can be found by both.</summary>
-    public static ulong IdOf(ReadOnlySpan<byte> requestId) => Balancing.KeyHash.Of(requestId) | 1;
-
     /// <summary>A record for a request of a listener with this filter; null when it is not to be written down.</summary>
     internal RequestRecord? RentFor(AccessLogFilter filter)
     {

@@ -37,14 +37,14 @@ public sealed class TcpListener : Listener
         Doorway.Use(settings, perClient, places);
     }
 
-    /// <summary>Its address, as logs name it.</summary>
-    internal byte[] NameBytes { get; }
-
     public override bool MayBeFull => Doorway.LetsWait;
 
     public override bool TryAdmit() => Doorway.TryAdmit();
 
     public override void NotAdmitted() => Doorway.NotAdmitted();
+
+    /// <summary>Its address, as logs name it.</summary>
+    internal byte[] NameBytes { get; }
 
     public override Peer? OnAccepting(in ClientAddress address)
     {

@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Text;
-using FastLB.Core.Proxy;
 using FastLB.Stories;
 
 namespace FastLB.Admin;
@@ -24,10 +22,7 @@ internal static class RequestRoutes
 
     private static IResult Find(IRequestStories stories, string text)
     {
-        // Either one of ours, or what the request brought or got as X-Request-Id.
-        var isOurs = ulong.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var id);
-        var story = (isOurs ? stories.Find(id) : null) ?? stories.Find(LoopRecorder.IdOf(Encoding.UTF8.GetBytes(text)));
-        return story is not null
+        return stories.Find(text) is { } story
             ? TypedResults.Json(story, StatusJson.Default.RequestStory)
             : TypedResults.Text(
                 $"no request with the id {text} is remembered: it did not fail, or so many have failed since that it is forgotten; /requests?failed lists those that are\n",

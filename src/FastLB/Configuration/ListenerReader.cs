@@ -19,7 +19,8 @@ internal sealed record ListenerDefaults(Core.Forwarding.ForwardingSettings Forwa
 /// <summary>Reads one item of <c>listeners</c>.</summary>
 internal sealed class ListenerReader(Mistakes mistakes, string baseDirectory, AccessLogReader accessLog)
 {
-    private static readonly string[] Keys = ["bind", "protocol", "pool", "routes", "timeouts", "limits", "maxConnectionsPerClient", "accessLog", "forwarding", .. ListenSocketReader.Keys];
+    private static readonly string[] Keys =
+        ["bind", "protocol", "pool", "routes", "timeouts", "limits", "maxConnectionsPerClient", "forwarding", "accessLog", .. ListenSocketReader.Keys];
 
     private readonly List<ScalarNode> _poolNames = [];
 

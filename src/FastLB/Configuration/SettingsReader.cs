@@ -17,7 +17,8 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
     public const int MaxListeners = 256;
     public const int MaxPools = 256;
 
-    private static readonly string[] Keys = ["engine", "loops", "spin", "watch", "admin", "timeouts", "limits", "accessLog", "forwarding", "maxConnections", "whenFull", "geo", "zones", "listeners", "pools"];
+    private static readonly string[] Keys =
+        ["engine", "loops", "spin", "watch", "admin", "timeouts", "limits", "forwarding", "maxConnections", "whenFull", "accessLog", "geo", "zones", "listeners", "pools"];
 
     /// <summary>The settings; only to be used when no mistake was noted. Null when there is nothing to read at all.</summary>
     public Settings? Read(YamlNode root)
@@ -32,11 +33,11 @@ internal sealed class SettingsReader(Mistakes mistakes, string baseDirectory, Ho
         var adminReader = new AdminReader(mistakes, baseDirectory);
         var admin = adminReader.Read(top);
         var pools = ReadPools(top, timeouts, ZonesReader.Read(top, baseDirectory, mistakes));
-        var accessLog = new AccessLogReader(mistakes, baseDirectory);
-        var log = accessLog.ReadTop(top);
         var defaults = new ListenerDefaults(
             ForwardingReader.Read(top, Core.Forwarding.ForwardingSettings.Default, mistakes),
             ListenSocketReader.ReadWhenFull(top) ?? WhenFull.Answer);
+        var accessLog = new AccessLogReader(mistakes, baseDirectory);
+        var log = accessLog.ReadTop(top);
         var listeners = ReadListeners(top, timeouts, limits, defaults, accessLog);
         new CrossChecks(mistakes, listeners, pools, adminReader.Place).Run();
 

@@ -18,7 +18,7 @@ internal static class StoryTeller
         var facts = failed.Facts;
         var key = KeyOf(failed);
         return new RequestStory(
-            facts.Id.ToString("x16", CultureInfo.InvariantCulture),
+            failed.RequestId.IsEmpty ? facts.Id.ToString("x16", CultureInfo.InvariantCulture) : Printable(failed.RequestId),
             began,
             facts.Client.ToString(),
             failed.Listener,
@@ -131,7 +131,7 @@ internal static class StoryTeller
         Outcome.QueueFull => "Too many requests waited for a worker already.",
         Outcome.BreakerOpen => "The breakers of the pool or of all its workers were open.",
         Outcome.RateLimited => "Its client, or whoever shares its key, asked too often.",
-        Outcome.ConnectionLimit => "So many connections were open that no further one was served.",
+        Outcome.ConnectionLimit => "Its connection was one more than the listener may have.",
         Outcome.OutOfMemory => "FastLB had no buffer left.",
         Outcome.ConnectFailed => "No worker accepted the connection.",
         Outcome.ConnectTimeout => "No worker accepted the connection in time.",
@@ -167,7 +167,6 @@ internal static class StoryTeller
             DecidingLimit.DrainTimeout => "timeouts.drain",
             DecidingLimit.RateLimit => $"{pool}.rateLimits",
             DecidingLimit.Breaker => $"{pool}.breaker or {pool}.poolBreaker",
-            _ when failed.Facts.Outcome == Outcome.ConnectionLimit => "maxConnections",
             _ => failed.Facts.Outcome == Outcome.ClientMalformed ? LimitOfStatus(failed.Facts.Status) : null,
         };
     }

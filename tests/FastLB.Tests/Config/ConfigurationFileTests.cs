@@ -215,7 +215,7 @@ public sealed class ConfigurationFileTests : IDisposable
     public void A_file_of_another_kind_is_told_what_it_needs()
     {
         Assert.Equal(
-            ["fastlb.yaml:1:1: the configuration: expected keys (engine, loops, spin, watch, admin, timeouts, limits, accessLog, forwarding, maxConnections, whenFull, geo, zones, listeners, pools), found 'hello'"],
+            ["fastlb.yaml:1:1: the configuration: expected keys (engine, loops, spin, watch, admin, timeouts, limits, forwarding, maxConnections, whenFull, accessLog, geo, zones, listeners, pools), found 'hello'"],
             ConfigurationSample.Read("hello").Errors.Select(e => e.ToString()));
         Assert.Equal(
             [

@@ -252,7 +252,7 @@ public class ConfigurationMistakesTests
     [InlineData("loops: 2", "loops: [[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]",
         "fastlb.yaml:2:23: this is nested deeper than 16 levels")]
     [InlineData("loops: 2", "<<: 3",
-        "fastlb.yaml:2:1: unknown key '<<' in the configuration; known are engine, loops, spin, watch, admin, timeouts, limits, accessLog, forwarding, maxConnections, whenFull, geo, zones, listeners, pools")]
+        "fastlb.yaml:2:1: unknown key '<<' in the configuration; known are engine, loops, spin, watch, admin, timeouts, limits, forwarding, maxConnections, whenFull, accessLog, geo, zones, listeners, pools")]
     [InlineData("loops: 2", " loops: 2",
         "fastlb.yaml:2:7: this is not YAML: while scanning a plain scalar value, found invalid mapping; is this line indented like its neighbours, or does a text with a colon need quotes?")]
     [InlineData("  body: 20s", "   body: 20s",
