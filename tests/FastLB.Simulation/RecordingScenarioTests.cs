@@ -101,6 +101,30 @@ public sealed class RecordingScenarioTests
     }
 
     [Fact]
+    public void A_request_that_ran_ahead_and_is_answered_in_pieces_has_one_record_of_its_own()
+    {
+        var stage = Recording();
+        stage.Client(Get);
+        var worker = stage.NextAtWorker();
+        worker.Say(Ok);
+        stage.Settle();
+        Records(stage);
+        stage.Client(string.Concat(Enumerable.Range(0, 3).Select(i => Get.Replace("?b", $"?{i}", StringComparison.Ordinal))));
+        worker.Say(Ok + "HTTP/1.1 201 Ok\r\nContent-Length: 4\r\n\r\nab");
+        stage.Settle();
+        worker.Say("cd" + Ok);
+        stage.Settle();
+
+        // Records serve again, so one that two requests had would show here at the latest.
+        stage.Client(Get.Replace("?b", "?3", StringComparison.Ordinal) + Get.Replace("?b", "?4", StringComparison.Ordinal));
+        worker.Say(Ok + Ok);
+        stage.Settle();
+        Assert.Equal(
+            [("GET /a?0", 200), ("GET /a?1", 201), ("GET /a?2", 200), ("GET /a?3", 200), ("GET /a?4", 200)],
+            Records(stage).Select(r => (r.Texts[..8], (int)r.Facts.Status)));
+    }
+
+    [Fact]
     public void Requests_that_had_run_ahead_when_their_client_left_are_written_as_that()
     {
         var stage = Recording();
