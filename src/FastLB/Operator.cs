@@ -1,8 +1,8 @@
-using System.Diagnostics;
 using FastLB.Configuration;
 using FastLB.Core.Balancing;
 using FastLB.Core.Resilience;
 using FastLB.Core.Routing;
+using FastLB.Linux;
 
 namespace FastLB;
 
@@ -280,7 +280,7 @@ public sealed partial class Operator(OperatorReach reach, ILogger log)
 
         foreach (var breaker in breakers)
         {
-            breaker!.Force(wish switch { "open" => BreakerForce.Open, "closed" => BreakerForce.Closed, _ => BreakerForce.None }, Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1000));
+            breaker!.Force(wish switch { "open" => BreakerForce.Open, "closed" => BreakerForce.Closed, _ => BreakerForce.None }, MonotonicClock.NowMs);
         }
 
         return new OperatorAnswer(OperatorResult.Done, wish == "auto" ? $"the breaker of {who} judges by itself" : $"the breaker of {who} is forced {wish}");

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using FastLB.Core.Loop;
@@ -27,7 +26,7 @@ internal sealed class LoopStories(ProxyLoop[] proxies) : IRequestStories
 
     private static RequestStory Tell(FailedRequest failed)
     {
-        var agoNs = (Stopwatch.GetTimestamp() * (1_000_000_000 / Stopwatch.Frequency)) - failed.Facts.BeganNs;
+        var agoNs = MonotonicClock.NowNs - failed.Facts.BeganNs;
         return StoryTeller.Tell(failed, DateTimeOffset.UtcNow.AddTicks(-agoNs / 100));
     }
 
