@@ -21,7 +21,7 @@ internal sealed class RoutePathTarget : FuzzTarget
     public override int MaxBytes => 400;
 
     public override IReadOnlyList<byte[]> Fragments { get; } =
-        [.. new[] { "/", "//", "/..", "/.", "/../", "%2f", "%2F", "%5c", "\\", "%2e", "%2e%2e", ";x", ";", "%3b", "%25", "%252f", "%61", "%", "%zz", "/admin", "admin/", "/a", "/b", "/public/", "/c", "?", "%3f", "%00", "%ff" }.Select(Encoding.Latin1.GetBytes)];
+        [.. new[] { "/", "//", "/..", "/.", "/../", "%2f", "%2F", "%5c", "\\", "%2e", "%2e%2e", ";x", ";", "%3b", "%25", "%252f", "%252e", "%2500", "%61", "%", "%zz", "/admin", "admin/", "/a", "/b", "/public/", "/c", "?", "%3f", "%00", "%ff" }.Select(Encoding.Latin1.GetBytes)];
 
     public override byte[] Generate(RandomSource chance) =>
         [(byte)chance.Next(3), .. Enumerable.Range(0, 1 + chance.Next(6)).SelectMany(_ => Fragments[chance.Next(Fragments.Count)])];
