@@ -17,7 +17,8 @@ internal sealed partial class YamlReference
 
     public static string? Read(string text)
     {
-        if (!Harmless().IsMatch(text))
+        // A key that stands before its colon in one line has at most 1024 characters (7.4.2, 8.2.2).
+        if (!Harmless().IsMatch(text) || text.Split('\n').Any(line => line.Length > 1_000))
         {
             return null;
         }
