@@ -83,7 +83,7 @@ internal sealed class Guardian(ProcessPoller poller, string mark, string? socket
         _process = TryStart(mark, socketDirectory, out var problem);
         if (_process is null)
         {
-            FleetLog.Error(log, Subject, $"cannot be started: {problem}. Until it can, workers would outlive a FastLB that is killed; trying again in {Backoff.Text(_retryMs)}");
+            FleetLog.Error(log, Subject, $"cannot be started: {problem}. Until it can, workers would outlive a FastLB that is killed; trying again in {RestartBackoff.Text(_retryMs)}");
             Retry(nowMs);
             return;
         }
@@ -100,7 +100,7 @@ internal sealed class Guardian(ProcessPoller poller, string mark, string? socket
             return;
         }
 
-        FleetLog.Warning(log, Subject, $"{process.Exit}; starting another in {Backoff.Text(_retryMs)}");
+        FleetLog.Warning(log, Subject, $"{process.Exit}; starting another in {RestartBackoff.Text(_retryMs)}");
         Discard();
         Retry(nowMs);
     }

@@ -54,7 +54,7 @@ internal sealed partial class Supervisor
                     TakeOver(_slots[rollout.Slot]);
                     break;
                 case RolloutStep.Finished:
-                    LogPool(Severity.Information, $"rolling restart finished after {Backoff.Text(_nowMs - rollout.StartedMs)}");
+                    LogPool(Severity.Information, $"rolling restart finished after {RestartBackoff.Text(_nowMs - rollout.StartedMs)}");
                     EndRollout();
                     break;
                 case RolloutStep.Failed:

@@ -10,7 +10,7 @@ namespace FastLB.Fleet;
 ///  Starting -----------> Ready -------------------> Draining --------------------------> Stopping ---> gone
 ///     |  not in time                                                                        ^
 ///     +---------------- killed ------------------------------------------------------------+
-///  gone without being asked to: the slot waits as <see cref="Backoff"/> says, then the next generation starts
+///  gone without being asked to: the slot waits as <see cref="RestartBackoff"/> says, then the next generation starts
 /// </code>
 /// The host serialises the calls, answers every <see cref="FleetEffect.Spawn"/> and calls with a <see cref="FleetEvent.Tick"/> when
 /// <see cref="NextDeadlineMs"/> comes. Events about processes that are gone are ignored, so their senders need not race with exits.
@@ -165,7 +165,7 @@ internal sealed partial class Supervisor
         PublishIfChanged();
 
         slot.LastExit = how;
-        var what = process.IsAlive ? $"{how} after {Backoff.Text(_nowMs - process.StartedMs)}" : how;
+        var what = process.IsAlive ? $"{how} after {RestartBackoff.Text(_nowMs - process.StartedMs)}" : how;
         var generation = $"generation {process.Key.Generation}";
         if (_stopping || (wasLeaving && process.State == ProcessState.Stopping) || (slot.IsSurplus && !wasLeaving))
         {
@@ -194,13 +194,13 @@ internal sealed partial class Supervisor
     private void ScheduleRestart(Slot slot, SlotProcess process, string what)
     {
         var readyForMs = process.ReadyMs is { } readyMs ? _nowMs - readyMs : -1;
-        if (readyForMs >= Backoff.ResetAfterMs)
+        if (readyForMs >= RestartBackoff.ResetAfterMs)
         {
             slot.QuickExits = 0;
         }
 
         slot.Restarts++;
-        if (readyForMs >= Backoff.MinimumUptimeMs)
+        if (readyForMs >= RestartBackoff.MinimumUptimeMs)
         {
             LogSlot(Severity.Warning, process, $"{what}; restarting now");
             slot.Serving = Spawn(slot);
@@ -208,10 +208,10 @@ internal sealed partial class Supervisor
         }
 
         slot.QuickExits++;
-        var delayMs = Backoff.DelayMs(slot.QuickExits, _random);
+        var delayMs = RestartBackoff.DelayMs(slot.QuickExits, _random);
         slot.RestartAtMs = _nowMs + delayMs;
         var verb = process.IsAlive ? "restarting" : "trying again";
-        LogSlot(Severity.Warning, process, $"{what}; {verb} in {Backoff.Text(delayMs)} ({Backoff.Ordinal(slot.QuickExits)} quick exit)");
+        LogSlot(Severity.Warning, process, $"{what}; {verb} in {RestartBackoff.Text(delayMs)} ({RestartBackoff.Ordinal(slot.QuickExits)} quick exit)");
     }
 
     private void OnTick()
@@ -236,19 +236,19 @@ internal sealed partial class Supervisor
         switch (process.State)
         {
             case ProcessState.Starting:
-                LogSlot(Severity.Warning, process, $"did not answer on its port within {Backoff.Text(_run.ReadyTimeoutMs)} (readyTimeout); killing it");
+                LogSlot(Severity.Warning, process, $"did not answer on its port within {RestartBackoff.Text(_run.ReadyTimeoutMs)} (readyTimeout); killing it");
                 Kill(process);
                 break;
             case ProcessState.Draining:
-                LogSlot(Severity.Warning, process, $"generation {process.Key.Generation} still had requests in flight after {Backoff.Text(_run.DrainMs)}; stopping it");
+                LogSlot(Severity.Warning, process, $"generation {process.Key.Generation} still had requests in flight after {RestartBackoff.Text(_run.DrainMs)}; stopping it");
                 Terminate(process);
                 break;
             case ProcessState.Stopping when !process.IsKilled:
-                LogSlot(Severity.Warning, process, $"did not stop within {Backoff.Text(_run.KillTimeoutMs)} of SIGTERM (killTimeout); killing it");
+                LogSlot(Severity.Warning, process, $"did not stop within {RestartBackoff.Text(_run.KillTimeoutMs)} of SIGTERM (killTimeout); killing it");
                 Kill(process);
                 break;
             case ProcessState.Stopping:
-                LogSlot(Severity.Error, process, $"is still there {Backoff.Text(AbandonAfterMs)} after SIGKILL, so it hangs in the kernel; not waiting for it any longer");
+                LogSlot(Severity.Error, process, $"is still there {RestartBackoff.Text(AbandonAfterMs)} after SIGKILL, so it hangs in the kernel; not waiting for it any longer");
                 OnGone(process, "could not be killed");
                 break;
             case ProcessState.Ready:

@@ -11,7 +11,7 @@ public abstract partial class KernelLoop : EventLoop, IDisposable
     private long _pauseBegan;
 
     private protected KernelLoop(int index, BufferPool buffers, ulong seed, int pipeLimit)
-        : base(index, buffers, seed, MonotonicNs() / 1_000_000) => _pipes = new Pipes(pipeLimit);
+        : base(index, buffers, seed, MonotonicClock.NowNs / 1_000_000) => _pipes = new Pipes(pipeLimit);
 
     /// <summary>Whether the loop spins before it sleeps; set before its thread starts.</summary>
     public SpinPolicy Spin { get => _spin; init => _spin = value; }
@@ -69,9 +69,7 @@ public abstract partial class KernelLoop : EventLoop, IDisposable
     private protected abstract bool HasEvent();
 
     /// <summary>clock_gettime(2), CLOCK_MONOTONIC.</summary>
-    public sealed override long ReadClockNs() => MonotonicNs();
-
-    private static long MonotonicNs() => Stopwatch.GetTimestamp() * (1_000_000_000 / Stopwatch.Frequency);
+    public sealed override long ReadClockNs() => MonotonicClock.NowNs;
 
     private protected static int Demand(int result, string call) =>
         result >= 0 ? result : throw new InvalidOperationException($"{call} failed: {new Win32Exception(-result).Message}");

@@ -1,5 +1,6 @@
 using FastLB.Admin;
 using FastLB.Core.Proxy;
+using FastLB.Core.Routing;
 
 namespace FastLB;
 
@@ -37,6 +38,7 @@ internal sealed partial class FullListeners : IDisposable
         var places = listener.Places;
         return new ListenerStatus(listener.Sockets.Endpoint.ToString(), protocol, places?.InUse, acceleration)
         {
+            Maintenance = [.. listener.Switches.All.Where(s => s.Word != MaintenanceWord.Configured).Select(s => $"{s.Name}: {(s.Word == MaintenanceWord.On ? "on" : "off")}")],
             MaxConnections = places is { Limit: > 0 } ? places.Limit : null,
             TurnedAway = places?.TurnedAway,
         };

@@ -1,7 +1,8 @@
-using System.Diagnostics;
 using FastLB.Configuration;
 using FastLB.Core.Balancing;
 using FastLB.Core.Resilience;
+using FastLB.Core.Routing;
+using FastLB.Linux;
 
 namespace FastLB;
 
@@ -15,15 +16,25 @@ public enum OperatorResult
     Wrong,
 }
 
+/// <summary>What an operator's changes reach of the running server. Any thread but a loop's.</summary>
+/// <param name="Pools">The pools of now.</param>
+/// <param name="Scale">Runs another number of a pool's workers; with null as many as are configured. False when FastLB runs none there.</param>
+/// <param name="RouteNames">The routes that have a name, of all listeners.</param>
+/// <param name="Maintain">Closes the routes of a name, or opens them. False when there is none.</param>
+public sealed record OperatorReach(
+    Func<IReadOnlyList<Pool>> Pools,
+    Func<string, int?, bool> Scale,
+    Func<IReadOnlyList<string>> RouteNames,
+    Func<string, MaintenanceWord, bool> Maintain);
+
 /// <summary>
 /// What an operator may change while traffic flows, through the admin API and the commands that use it. Every change takes effect from
 /// the next choice on, stays when the configuration is read anew unless that is asked to forget it, and is gone after a restart: what shall stay is written into the
 /// configuration. Any thread but a loop's.
 /// </summary>
-/// <param name="pools">The pools of now.</param>
-/// <param name="scale">Runs another number of a pool's workers; false when FastLB runs none there.</param>
+/// <param name="reach">What there is to change.</param>
 /// <param name="log">What is changed is told there.</param>
-public sealed partial class Operator(Func<IReadOnlyList<Pool>> pools, Func<string, int?, bool> scale, ILogger log)
+public sealed partial class Operator(OperatorReach reach, ILogger log)
 {
     private readonly ILogger _log = log;
 
@@ -199,12 +210,42 @@ public sealed partial class Operator(Func<IReadOnlyList<Pool>> pools, Func<strin
             return new OperatorAnswer(OperatorResult.Wrong, $"instances: {instances} is out of range; 1 to {RunReader.MaxInstances} are allowed");
         }
 
-        if (!scale(pool.Name, instances))
+        if (!reach.Scale(pool.Name, instances))
         {
             return new OperatorAnswer(OperatorResult.Wrong, $"FastLB only reaches the workers of pool {pool.Name}; add or remove an address instead");
         }
 
         return new OperatorAnswer(OperatorResult.Done, instances is { } wanted ? $"pool {pool.Name} is to have {wanted} workers" : $"pool {pool.Name} has as many workers as are configured");
+    }
+
+    /// <summary>Closes a route for maintenance, or opens it.</summary>
+    /// <param name="name">The route's name; of several listeners, all routes that are called so.</param>
+    /// <param name="wish"><c>on</c>, <c>off</c> or <c>configured</c>.</param>
+    public OperatorAnswer Maintain(string name, string wish)
+    {
+        MaintenanceWord? word = wish switch { "on" => MaintenanceWord.On, "off" => MaintenanceWord.Off, "configured" => MaintenanceWord.Configured, _ => null };
+        if (word is null)
+        {
+            return new OperatorAnswer(OperatorResult.Wrong, $"maintenance: expected on, off or configured, found '{wish}'");
+        }
+
+        var names = reach.RouteNames();
+        if (!names.Contains(name) || !reach.Maintain(name, word.Value))
+        {
+            var hint = NearestWord.Of(name, names) is { } nearest ? $"did you mean '{nearest}'?"
+                : names.Count == 0 ? "no route has a name; write one into the configuration: { path: /v1/, name: v1, pool: api }"
+                : $"there are {string.Join(", ", names)}";
+            return new OperatorAnswer(OperatorResult.NotFound, $"there is no route '{name}'; {hint}");
+        }
+
+        LogMaintenance(name, wish);
+        var text = word switch
+        {
+            MaintenanceWord.On => "is closed for maintenance",
+            MaintenanceWord.Off => "is open",
+            _ => "is as configured",
+        };
+        return new OperatorAnswer(OperatorResult.Done, $"route {name} {text}");
     }
 
     /// <summary>Forces a breaker open or closed, or lets it judge by itself again.</summary>
@@ -239,7 +280,7 @@ public sealed partial class Operator(Func<IReadOnlyList<Pool>> pools, Func<strin
 
         foreach (var breaker in breakers)
         {
-            breaker!.Force(wish switch { "open" => BreakerForce.Open, "closed" => BreakerForce.Closed, _ => BreakerForce.None }, Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1000));
+            breaker!.Force(wish switch { "open" => BreakerForce.Open, "closed" => BreakerForce.Closed, _ => BreakerForce.None }, MonotonicClock.NowMs);
         }
 
         return new OperatorAnswer(OperatorResult.Done, wish == "auto" ? $"the breaker of {who} judges by itself" : $"the breaker of {who} is forced {wish}");
@@ -253,16 +294,19 @@ public sealed partial class Operator(Func<IReadOnlyList<Pool>> pools, Func<strin
 
     private static OperatorAnswer NoWorker(Pool pool, int slot) => new(OperatorResult.NotFound, $"pool {pool.Name} has no worker {slot}");
 
-    private Pool? Find(string name) => pools().FirstOrDefault(p => p.Name == name);
+    private Pool? Find(string name) => reach.Pools().FirstOrDefault(p => p.Name == name);
 
     private OperatorAnswer NoPool(string name)
     {
-        var hint = NearestWord.Of(name, pools().Select(p => p.Name)) is { } nearest ? $"did you mean '{nearest}'?" : $"there are {string.Join(", ", pools().Select(p => p.Name))}";
+        var hint = NearestWord.Of(name, reach.Pools().Select(p => p.Name)) is { } nearest ? $"did you mean '{nearest}'?" : $"there are {string.Join(", ", reach.Pools().Select(p => p.Name))}";
         return new OperatorAnswer(OperatorResult.NotFound, $"there is no pool '{name}'; {hint}");
     }
 
     [LoggerMessage(LogLevel.Information, "pool {pool}: the operator chose strategy {now} instead of {before}")]
     private partial void LogStrategy(string pool, string now, string before);
+
+    [LoggerMessage(LogLevel.Information, "route {route}: the operator switched maintenance to {state}")]
+    private partial void LogMaintenance(string route, string state);
 
     [LoggerMessage(LogLevel.Information, "pool {pool}: the operator switched worker {slot} to {state}")]
     private partial void LogSwitch(string pool, int slot, string state);

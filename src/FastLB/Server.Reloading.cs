@@ -1,5 +1,6 @@
 using FastLB.Core.Balancing;
 using FastLB.Core.Loop;
+using FastLB.Core.Routing;
 using FastLB.Linux;
 
 namespace FastLB;
@@ -74,6 +75,11 @@ public sealed partial class Server
             {
                 _wantedInstances.Clear();
             }
+
+            foreach (var route in before.Listeners.SelectMany(l => l.Switches.All))
+            {
+                route.Word = MaintenanceWord.Configured;
+            }
         }
 
         Pool[] pools = [.. plan.Pools.Where(p => p.Kind != PoolChangeKind.Removed).Select(change => TakeOver(change, before, forgetsChanges))];
@@ -143,6 +149,20 @@ public sealed partial class Server
 
         TellFleet();
         return true;
+    }
+
+    private IEnumerable<string> RouteNames() =>
+        _running.Listeners.SelectMany(l => l.Settings.Routes).Select(r => r.Name).OfType<string>().Distinct();
+
+    private bool TryMaintain(string route, MaintenanceWord word)
+    {
+        var isThere = false;
+        foreach (var listener in _running.Listeners)
+        {
+            isThere |= listener.Switches.TrySet(route, word);
+        }
+
+        return isThere;
     }
 
     private Pool TakeOver(PoolChange change, Running before, bool forgetsChanges)

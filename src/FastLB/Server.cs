@@ -91,7 +91,7 @@ public sealed partial class Server : IAsyncDisposable
             thread.Start();
         }
 
-        Operator = new Operator(() => _running.Pools, TryScale, logs.CreateLogger("operator"));
+        Operator = new Operator(new OperatorReach(() => _running.Pools, TryScale, () => [.. RouteNames()], TryMaintain), logs.CreateLogger("operator"));
         _watch = new Watch(pools, logs.CreateLogger("health"));
         _full = new FullListeners(() => [.. _running.Listeners.Select(l => l.Watched).OfType<WatchedListener>()], logs.CreateLogger("listeners"));
         _report = new StatusReport(() => _running.Pools, _proxies, _threads, _watch);

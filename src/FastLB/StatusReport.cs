@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Reflection;
 using FastLB.Admin;
 using FastLB.Configuration;
@@ -122,7 +121,7 @@ internal sealed class StatusReport(Func<Pool[]> pools, ProxyLoop[] proxies, Loop
         reading.Capacity > 0 ? Math.Round(reading.Headroom, 1) : null,
         reading.FullInMs / 1000.0);
 
-    private static string NameOf(CircuitBreaker breaker) => breaker.State(Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1000)) switch
+    private static string NameOf(CircuitBreaker breaker) => breaker.State(MonotonicClock.NowMs) switch
     {
         BreakerState.Closed => "closed",
         BreakerState.Open => "open",

@@ -1,5 +1,6 @@
 using System.Text;
 using FastLB.Core;
+using FastLB.Core.Forwarding;
 using FastLB.Core.Metrics;
 using FastLB.Core.Recording;
 
@@ -97,6 +98,30 @@ public sealed class RecordingScenarioTests
         Assert.Equal(Enumerable.Range(0, count).Select(i => $"GET /a?{i}|http://r/|test|app|127.0.0.1:8000"), records.Select(r => r.Texts));
         Assert.All(records, r => Assert.Equal((200, Outcome.Completed), (r.Facts.Status, r.Facts.Outcome)));
         Assert.Equal(client.Heard.Length, records.Sum(r => r.Facts.BytesOut));
+    }
+
+    [Fact]
+    public void A_request_that_ran_ahead_and_is_answered_in_pieces_has_one_record_of_its_own()
+    {
+        var stage = Recording();
+        stage.Client(Get);
+        var worker = stage.NextAtWorker();
+        worker.Say(Ok);
+        stage.Settle();
+        Records(stage);
+        stage.Client(string.Concat(Enumerable.Range(0, 3).Select(i => Get.Replace("?b", $"?{i}", StringComparison.Ordinal))));
+        worker.Say(Ok + "HTTP/1.1 201 Ok\r\nContent-Length: 4\r\n\r\nab");
+        stage.Settle();
+        worker.Say("cd" + Ok);
+        stage.Settle();
+
+        // Records serve again, so one that two requests had would show here at the latest.
+        stage.Client(Get.Replace("?b", "?3", StringComparison.Ordinal) + Get.Replace("?b", "?4", StringComparison.Ordinal));
+        worker.Say(Ok + Ok);
+        stage.Settle();
+        Assert.Equal(
+            [("GET /a?0", 200), ("GET /a?1", 201), ("GET /a?2", 200), ("GET /a?3", 200), ("GET /a?4", 200)],
+            Records(stage).Select(r => (r.Texts[..8], (int)r.Facts.Status)));
     }
 
     [Fact]
@@ -272,6 +297,25 @@ public sealed class RecordingScenarioTests
         Assert.Equal(1_000, latest.Count);
         Assert.Equal(1_000, latest.Select(f => f.Facts.Id).Distinct().Count());
         Assert.True(latest.Zip(latest.Skip(1)).All(pair => pair.First.Facts.BeganNs >= pair.Second.Facts.BeganNs));
+    }
+
+    [Fact]
+    public void What_a_request_is_called_finds_its_line_and_its_story()
+    {
+        var stage = new Stage(
+            accessLog: s_all,
+            listening: l => l with { Forwarding = new ForwardingSettings { RequestId = RequestIdMode.AcceptAll } });
+        stage.Proxy.Recorder.Ring = new RecordRing(256 * 1024);
+        var client = stage.Client("GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: called-so\r\n\r\n");
+        stage.NextAtWorker().Say("nonsense\r\n\r\n");
+        stage.Settle();
+        Assert.Contains("\r\nX-Request-Id: called-so\r\n", client.Heard, StringComparison.Ordinal);
+        Assert.DoesNotContain("FastLB-Request-Id", client.Heard, StringComparison.Ordinal);
+
+        Assert.True(stage.Proxy.Recorder.Ring.TryRead(out var bytes));
+        Assert.Equal("called-so", Encoding.UTF8.GetString(new RecordView(bytes).RequestId));
+        Assert.Equal(502, stage.Proxy.Recorder.Failures.FindCalled([.. "called-so"u8])!.Facts.Status);
+        Assert.Null(stage.Proxy.Recorder.Failures.FindCalled([.. "called-otherwise"u8]));
     }
 
     private static Stage Recording(AccessLogFilter? filter = null, int workers = 1)

@@ -1,3 +1,5 @@
+using FastLB.Core.Resilience;
+
 namespace FastLB.Core.Balancing;
 
 /// <summary>
@@ -50,7 +52,7 @@ public sealed class WorkerSet
         }
 
         Worker[] good = [.. Ready.Where(w => !unfit.Contains(w))];
-        return good.Length == 0 || good.Length < panicShare * Ready.Length
+        return good.Length == 0 || PanicMode.Applies(good.Length, Ready.Length, panicShare)
             ? new WorkerSet(Ready, Draining, bad, isPanicking: true)
             : new WorkerSet(good, Draining, bad, isPanicking: false);
     }

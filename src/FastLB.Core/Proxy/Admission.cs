@@ -32,29 +32,20 @@ internal struct Admission
             return true;
         }
 
-        if (guards.Breaker is { } poolBreaker && (admission._poolPass = poolBreaker.TryPass(nowMs)).IsRefused)
+        // The breakers say first whether they let it pass, then the limits whether there is room. A refused pass need not be given back.
+        var passes = (guards.Breaker is not { } poolBreaker || !(admission._poolPass = poolBreaker.TryPass(nowMs)).IsRefused)
+            && (worker.Breaker is not { } breaker || !(admission._workerPass = breaker.TryPass(nowMs)).IsRefused);
+        var holdsPool = passes && guards.RequestLimit?.TryEnter() != false;
+        if (!holdsPool || worker.RequestLimit?.TryEnter() == false)
         {
-            return false;
-        }
+            if (holdsPool)
+            {
+                guards.RequestLimit?.Exit();
+            }
 
-        if (guards.RequestLimit is { } poolLimit && !poolLimit.TryEnter())
-        {
-            guards.Breaker?.OnAbandoned(admission._poolPass);
-            return false;
-        }
-
-        if (worker.Breaker is { } breaker && (admission._workerPass = breaker.TryPass(nowMs)).IsRefused)
-        {
-            guards.RequestLimit?.Exit();
-            guards.Breaker?.OnAbandoned(admission._poolPass);
-            return false;
-        }
-
-        if (worker.RequestLimit is { } limit && !limit.TryEnter())
-        {
             worker.Breaker?.OnAbandoned(admission._workerPass);
-            guards.RequestLimit?.Exit();
             guards.Breaker?.OnAbandoned(admission._poolPass);
+            admission = default;
             return false;
         }
 

@@ -176,6 +176,7 @@ internal sealed partial class HttpExchange
                 story.Pool = _pool?.Pool.Name;
                 story.Listener = _client!.Listener.Name;
                 story.KeepLine(_startLine[.._startLineLength]);
+                story.KeepRequestId(_requestId.Bytes);
                 _proxy.Recorder.Failures.Add(story);
                 _story = null;
             }
@@ -183,6 +184,7 @@ internal sealed partial class HttpExchange
             if (_record is { } record)
             {
                 record.Facts = facts;
+                record.KeepRequestId(_requestId.Bytes);
                 _proxy.Recorder.Write(record, _client!.Listener.Settings.AccessLog, _client.Listener.NameBytes, _pool is { } pool ? pool.NameBytes : default);
                 _record = null;
             }

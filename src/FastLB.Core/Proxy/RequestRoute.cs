@@ -15,7 +15,7 @@ internal static class RequestRoute
     public static Affinity AffinityOf(LoopPool pool, in ClientAddress client, ReadOnlySpan<byte> source, MessageHead head, in RequestFacts facts)
     {
         var plan = pool.Strategy;
-        if (pool.Sticky is null && !plan.UsesKey && !plan.UsesZone && pool.Pool.Settings.Sticky is null)
+        if (pool.MayGoAnywhere && !plan.UsesZone)
         {
             return Affinity.None;
         }

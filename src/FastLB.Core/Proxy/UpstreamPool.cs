@@ -178,11 +178,9 @@ public sealed class UpstreamPool : OwnCacheLines
 
     internal void NoteConnectFailure()
     {
-        var outMs = Math.Min(MaxOutMs, FirstOutMs << Math.Min(_failuresInARow, 10));
-        _failuresInARow++;
-
         // Jitter keeps the loops from trying a broken worker at the same moment.
-        _outUntilMs = _proxy.Loop.NowMs + (outMs / 2) + _proxy.Loop.Random.Next((outMs / 2) + 1);
+        _outUntilMs = _proxy.Loop.NowMs + Backoff.AtLeastHalfMs(_failuresInARow, FirstOutMs, MaxOutMs, _proxy.Loop.Random);
+        _failuresInARow++;
     }
 
     internal void NoteConnected()
@@ -224,9 +222,8 @@ public sealed class UpstreamPool : OwnCacheLines
     /// </summary>
     internal void DiscardIdle()
     {
-        while (_newestIdle is { } connection)
+        while (TryDiscardOne())
         {
-            Discard(connection);
         }
     }
 

@@ -78,6 +78,8 @@ public sealed class FailedRequest
 
     private readonly FailedAttempt[] _attempts = new FailedAttempt[MaxAttempts];
     private readonly byte[] _line = new byte[MaxLineBytes];
+    private readonly byte[] _requestId = new byte[RequestRecord.MaxRequestIdBytes];
+    private int _requestIdLength;
     private int _lineLength;
     private int _told;
 
@@ -104,6 +106,9 @@ public sealed class FailedRequest
     /// <summary>Method and target as the client wrote them, cut off after <see cref="MaxLineBytes"/>.</summary>
     public ReadOnlySpan<byte> Line => _line.AsSpan(0, _lineLength);
 
+    /// <summary>What the request is called between clients and workers (X-Request-Id); empty where requests get no ids.</summary>
+    public ReadOnlySpan<byte> RequestId => _requestId.AsSpan(0, _requestIdLength);
+
     internal void Clear()
     {
         Facts = default;
@@ -118,12 +123,19 @@ public sealed class FailedRequest
         Array.Clear(_attempts, 0, _told);
         _told = 0;
         _lineLength = 0;
+        _requestIdLength = 0;
     }
 
     internal void KeepLine(ReadOnlySpan<byte> line)
     {
         _lineLength = Math.Min(line.Length, MaxLineBytes);
         line[.._lineLength].CopyTo(_line);
+    }
+
+    internal void KeepRequestId(ReadOnlySpan<byte> id)
+    {
+        _requestIdLength = Math.Min(id.Length, _requestId.Length);
+        id[.._requestIdLength].CopyTo(_requestId);
     }
 
     internal void Add(in FailedAttempt attempt)
@@ -148,6 +160,7 @@ public sealed class FailedRequest
             AttemptCount = AttemptCount,
         };
         copy.KeepLine(Line);
+        copy.KeepRequestId(RequestId);
         _attempts.AsSpan(0, _told).CopyTo(copy._attempts);
         copy._told = _told;
         return copy;

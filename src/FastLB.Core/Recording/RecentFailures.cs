@@ -29,6 +29,10 @@ public sealed class RecentFailures(int capacity)
     /// <summary>A copy of the request with this id; null when it is not here, or not any more.</summary>
     public FailedRequest? Find(ulong id) => Array.Find(_places, p => p?.Facts.Id == id)?.Copy();
 
+    /// <summary>A copy of the newest that was called so (X-Request-Id); null when none is remembered.</summary>
+    public FailedRequest? FindCalled(byte[] requestId) =>
+        _places.Where(p => p is not null && p.RequestId.SequenceEqual(requestId)).MaxBy(p => p!.Facts.BeganNs)?.Copy();
+
     /// <summary>Copies of the last ones, the newest first.</summary>
     public IReadOnlyList<FailedRequest> Latest(int count)
     {

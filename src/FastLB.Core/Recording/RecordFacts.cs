@@ -73,6 +73,7 @@ public struct RecordFacts
     public ushort TargetLength;
     public ushort RefererLength;
     public ushort UserAgentLength;
+    public ushort RequestIdLength;
 
     public Outcome Outcome;
     public RecordFlags Flags;

@@ -17,6 +17,7 @@ public readonly ref struct RecordView
         Target = Take(ref rest, Facts.TargetLength);
         Referer = Take(ref rest, Facts.RefererLength);
         UserAgent = Take(ref rest, Facts.UserAgentLength);
+        RequestId = Take(ref rest, Facts.RequestIdLength);
     }
 
     public RecordFacts Facts { get; }
@@ -34,6 +35,9 @@ public readonly ref struct RecordView
     public ReadOnlySpan<byte> Referer { get; }
 
     public ReadOnlySpan<byte> UserAgent { get; }
+
+    /// <summary>What the request is called between clients and workers; empty where requests get no ids.</summary>
+    public ReadOnlySpan<byte> RequestId { get; }
 
     private static ReadOnlySpan<byte> Take(scoped ref ReadOnlySpan<byte> rest, int length)
     {

@@ -14,14 +14,15 @@ public sealed class RequestRecord
     public const int MaxTargetBytes = 1024;
     public const int MaxRefererBytes = 512;
     public const int MaxUserAgentBytes = 256;
+    public const int MaxRequestIdBytes = 128;
 
     /// <summary>A pool's name, or the text of an address.</summary>
     private const int MaxNameBytes = 128;
 
     /// <summary>The longest record in a ring, in bytes.</summary>
-    public static int MaxBytes { get; } = Unsafe.SizeOf<RecordFacts>() + MaxMethodBytes + MaxTargetBytes + MaxRefererBytes + MaxUserAgentBytes + (2 * MaxNameBytes);
+    public static int MaxBytes { get; } = Unsafe.SizeOf<RecordFacts>() + MaxMethodBytes + MaxTargetBytes + MaxRefererBytes + MaxUserAgentBytes + MaxRequestIdBytes + (2 * MaxNameBytes);
 
-    private readonly byte[] _texts = new byte[MaxMethodBytes + MaxTargetBytes + MaxRefererBytes + MaxUserAgentBytes];
+    private readonly byte[] _texts = new byte[MaxMethodBytes + MaxTargetBytes + MaxRefererBytes + MaxUserAgentBytes + MaxRequestIdBytes];
     private int _textLength;
 
     public RecordFacts Facts;
@@ -41,6 +42,9 @@ public sealed class RequestRecord
         Facts.RefererLength = Keep(referer, MaxRefererBytes, RecordFlags.RefererCut);
         Facts.UserAgentLength = Keep(userAgent, MaxUserAgentBytes, RecordFlags.UserAgentCut);
     }
+
+    /// <summary>Keeps what the request is called (X-Request-Id). At most once, after the head.</summary>
+    public void KeepRequestId(ReadOnlySpan<byte> id) => Facts.RequestIdLength = Keep(id, MaxRequestIdBytes, RecordFlags.None);
 
     /// <summary>Writes it down. False when the ring is full; it is counted there.</summary>
     public bool TryWrite(RecordRing ring, ReadOnlySpan<byte> listener, ReadOnlySpan<byte> pool)

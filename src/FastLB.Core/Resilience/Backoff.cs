@@ -18,7 +18,15 @@ public static class Backoff
         ArgumentOutOfRangeException.ThrowIfNegative(attempt);
         ArgumentOutOfRangeException.ThrowIfNegative(baseMs);
         ArgumentOutOfRangeException.ThrowIfNegative(capMs);
-        var bound = Math.Min(capMs, (long)baseMs << Math.Min(attempt, 31));
-        return (int)(random.NextDouble() * (bound + 1));
+        return (int)(random.NextDouble() * (BoundMs(attempt, baseMs, capMs) + 1));
     }
+
+    /// <summary>The same with equal jitter: at least half of the bound, for what has to rest in any case.</summary>
+    public static int AtLeastHalfMs(int attempt, int baseMs, int capMs, RandomSource random)
+    {
+        var bound = (int)BoundMs(attempt, baseMs, capMs);
+        return (bound / 2) + random.Next((bound / 2) + 1);
+    }
+
+    private static long BoundMs(int attempt, int baseMs, int capMs) => Math.Min(capMs, (long)baseMs << Math.Min(attempt, 31));
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using FastLB.Core.Recording;
 using FastLB.Linux;
 
@@ -130,7 +129,7 @@ internal sealed partial class AccessLogWriter : IDisposable
     private long Drain(RecordRing ring)
     {
         var lines = 0L;
-        var clockAheadNs = (DateTime.UtcNow.Ticks - DateTime.UnixEpoch.Ticks) * 100 - (Stopwatch.GetTimestamp() * (1_000_000_000 / Stopwatch.Frequency));
+        var clockAheadNs = (DateTime.UtcNow.Ticks - DateTime.UnixEpoch.Ticks) * 100 - MonotonicClock.NowNs;
 
         // As many bytes as the ring has at most in one go, so that a loop that never rests does not keep the others waiting.
         for (var bytes = 0; bytes < RingBytes && ring.TryRead(out var bytesOfRecord); lines++)

@@ -22,6 +22,11 @@ internal sealed class JsonLines : LineFormat
         line.AppendDigits(milliseconds, 3);
         line.Append("Z\",\"id\":\""u8);
         line.AppendHex(facts.Id);
+        if (!record.RequestId.IsEmpty)
+        {
+            AppendText("\",\"requestId\":\""u8, record.RequestId, line);
+        }
+
         line.Append("\",\"client\":\""u8);
         AppendClient(facts.Client, line);
         AppendText("\",\"listener\":\""u8, record.Listener, line);

@@ -29,6 +29,7 @@ internal sealed class AdminApi : IAsyncDisposable
           PUT /pools/POOL/instances               how many workers FastLB runs, or 'configured'
           POST /pools/POOL/workers                one more address, and perhaps its weight
           DELETE /pools/POOL/workers/SLOT         one address less
+          PUT /routes/NAME/maintenance            on, off or configured, for the routes of that name
         Other configuration:
           POST /config                            reads the file again, or serves the body; ?reset=true undoes the changes above
 

@@ -26,6 +26,7 @@ internal static class OperatorRoutes
         Map(application, "/pools/{pool}/instances", (values, body) => Scale(changes, values, body));
         Map(application, "/pools/{pool}/workers", (values, body) => Add(changes, values, body), HttpMethods.Post);
         Map(application, "/pools/{pool}/workers/{slot:int}", (values, _) => changes.Remove((string)values["pool"]!, Slot(values)!.Value), HttpMethods.Delete);
+        Map(application, "/routes/{route}/maintenance", (values, body) => changes.Maintain((string)values["route"]!, body.Trim()));
         Map(application, "/pools/{pool}/workers/{slot:int}/breaker", (values, body) => changes.ForceBreaker((string)values["pool"]!, Slot(values), body.Trim()));
     }
 

@@ -22,17 +22,10 @@ internal static class RequestRoutes
 
     private static IResult Find(IRequestStories stories, string text)
     {
-        if (text.Length > 16 || !ulong.TryParse(text, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var id))
-        {
-            return TypedResults.Text(
-                "a request's id has up to 16 hexadecimal digits; it is in the header FastLB-Request-Id of FastLB's own answers and in the access log\n",
-                statusCode: StatusCodes.Status400BadRequest);
-        }
-
-        return stories.Find(id) is { } story
+        return stories.Find(text) is { } story
             ? TypedResults.Json(story, StatusJson.Default.RequestStory)
             : TypedResults.Text(
-                $"no request with the id {id:x16} is remembered: it did not fail, or so many have failed since that it is forgotten; /requests?failed lists those that are\n",
+                $"no request with the id {text} is remembered: it did not fail, or so many have failed since that it is forgotten; /requests?failed lists those that are\n",
                 statusCode: StatusCodes.Status404NotFound);
     }
 }

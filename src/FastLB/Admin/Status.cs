@@ -53,6 +53,9 @@ public sealed record LoopStatus(
 /// <param name="Acceleration">What moves the bytes of a TCP listener's connections, and why; null for HTTP.</param>
 public sealed record ListenerStatus(string Bind, string Protocol, long? Connections, string? Acceleration = null)
 {
+    /// <summary>Routes that the operator has closed for maintenance, or opened: <c>name: on</c>.</summary>
+    public IReadOnlyList<string> Maintenance { get; init; } = [];
+
     /// <summary>The most connections that it may have; null without a limit of its own.</summary>
     public long? MaxConnections { get; init; }
 

@@ -57,6 +57,7 @@ internal static class CommandLine
         root.Add(StatusCommand.Create());
         root.Add(ReloadCommand.Create());
         root.Add(WorkerCommand.Create());
+        root.Add(RouteCommand.Create());
         root.Add(StrategyCommand.Create());
         root.Add(ExplainCommand.Create());
 
@@ -73,6 +74,7 @@ internal static class CommandLine
             ["status"] = StatusCommand.Examples,
             ["reload"] = ReloadCommand.Examples,
             ["worker"] = WorkerCommand.Examples,
+            ["route"] = RouteCommand.Examples,
             ["strategy"] = StrategyCommand.Examples,
             ["explain"] = ExplainCommand.Examples,
         };

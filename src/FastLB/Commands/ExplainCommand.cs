@@ -14,7 +14,7 @@ internal static class ExplainCommand
         """
         Examples:
           fastlb explain                       the latest requests that failed or were tried again
-          fastlb explain 0f1e2d3c4b5a6978      one of them, in sentences; its id is in the answer's header FastLB-Request-Id and in the access log
+          fastlb explain 0f1e2d3c4b5a6978      one of them, in sentences; its id is in the answer (X-Request-Id or FastLB-Request-Id) and in the access log
           fastlb explain 0f1e2d3c4b5a6978 --json
 
         Exit codes: 0 it was told, 1 nobody answered or nothing is known of it, 2 a mistake in the options.

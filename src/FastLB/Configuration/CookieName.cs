@@ -7,7 +7,8 @@ internal static class CookieName
 {
     public const int MaxBytes = 64;
 
-    private static readonly SearchValues<char> TokenCharacters =
+    /// <summary>What a token is made of; names of headers are tokens, too.</summary>
+    public static readonly SearchValues<char> TokenCharacters =
         SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
     /// <summary>A clause that says what is wrong with the name, or null.</summary>

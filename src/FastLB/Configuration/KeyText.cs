@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
 using FastLB.Core.Balancing;
 
@@ -15,9 +14,6 @@ internal static class KeyText
     private const int MaxNameBytes = 64;
 
     private static readonly string[] Words = ["client-address", "path", "header:", "cookie:", "query:"];
-
-    private static readonly SearchValues<char> TokenCharacters =
-        SearchValues.Create("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
 
     public static bool TryParse(string text, out KeySource source, out string name, [NotNullWhen(false)] out string? problem)
     {
@@ -52,7 +48,7 @@ internal static class KeyText
     }
 
     private static string? ProblemOf(string what, string name) =>
-        name.Length is 0 or > MaxNameBytes || name.AsSpan().ContainsAnyExcept(TokenCharacters)
+        name.Length is 0 or > MaxNameBytes || name.AsSpan().ContainsAnyExcept(CookieName.TokenCharacters)
             ? $"'{name}' is not the name of a {what}; it has 1 to {MaxNameBytes} letters, digits and dashes"
             : null;
 }

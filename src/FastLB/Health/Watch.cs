@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using FastLB.Core.Balancing;
 using FastLB.Core.Resilience;
+using FastLB.Linux;
 
 namespace FastLB.Health;
 
@@ -68,7 +68,7 @@ internal sealed partial class Watch : IDisposable
     {
         do
         {
-            var nowMs = Stopwatch.GetTimestamp() / (Stopwatch.Frequency / 1000);
+            var nowMs = MonotonicClock.NowMs;
             lock (_changing)
             {
                 foreach (var pool in _pools)

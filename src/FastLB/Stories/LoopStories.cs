@@ -1,4 +1,5 @@
-using System.Diagnostics;
+using System.Globalization;
+using System.Text;
 using FastLB.Core.Loop;
 using FastLB.Core.Proxy;
 using FastLB.Core.Recording;
@@ -11,14 +12,21 @@ internal sealed class LoopStories(ProxyLoop[] proxies) : IRequestStories
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
-    public RequestStory? Find(ulong id) => Ask(failures => failures.Find(id) is { } found ? [found] : []).Select(Tell).FirstOrDefault();
+    public RequestStory? Find(string id)
+    {
+        var called = Encoding.UTF8.GetBytes(id);
+        ulong number = 0;
+        var isNumber = id.Length <= 16 && ulong.TryParse(id, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out number);
+        return Ask(failures => (failures.FindCalled(called) ?? (isNumber ? failures.Find(number) : null)) is { } found ? [found] : [])
+            .OrderByDescending(f => f.Facts.BeganNs).Select(Tell).FirstOrDefault();
+    }
 
     public IReadOnlyList<RequestStory> Latest(int count) =>
         [.. Ask(failures => failures.Latest(count)).OrderByDescending(f => f.Facts.BeganNs).Take(count).Select(Tell)];
 
     private static RequestStory Tell(FailedRequest failed)
     {
-        var agoNs = (Stopwatch.GetTimestamp() * (1_000_000_000 / Stopwatch.Frequency)) - failed.Facts.BeganNs;
+        var agoNs = MonotonicClock.NowNs - failed.Facts.BeganNs;
         return StoryTeller.Tell(failed, DateTimeOffset.UtcNow.AddTicks(-agoNs / 100));
     }
 

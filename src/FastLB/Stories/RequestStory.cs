@@ -3,7 +3,7 @@ namespace FastLB.Stories;
 // What GET /requests and GET /requests/{id} answer, and what `fastlb explain` prints. Names are those of the JSON.
 
 /// <summary>One request that failed, or was tried more than once.</summary>
-/// <param name="Id">As in its answer's header and in the access log.</param>
+/// <param name="Id">As in its answer's header and in the access log: the X-Request-Id where requests have one.</param>
 /// <param name="Time">When its head was complete.</param>
 /// <param name="Request">Method and target; empty when the head was refused before it was understood.</param>
 /// <param name="Status">What the client was answered with; 0: nothing.</param>
@@ -34,8 +34,8 @@ public sealed record AttemptStory(string Worker, int Generation, string End, dou
 /// <summary>Who remembers requests that failed. Any thread.</summary>
 public interface IRequestStories
 {
-    /// <summary>The request with this id; null when it did not fail, or so many have since that it is forgotten.</summary>
-    RequestStory? Find(ulong id);
+    /// <summary>The request with this id, FastLB's own or what it is called by X-Request-Id; null when it did not fail, or so many have since that it is forgotten.</summary>
+    RequestStory? Find(string id);
 
     /// <summary>The latest, the newest first.</summary>
     IReadOnlyList<RequestStory> Latest(int count);

@@ -18,7 +18,7 @@ internal static class StoryTeller
         var facts = failed.Facts;
         var key = KeyOf(failed);
         return new RequestStory(
-            facts.Id.ToString("x16", CultureInfo.InvariantCulture),
+            failed.RequestId.IsEmpty ? facts.Id.ToString("x16", CultureInfo.InvariantCulture) : Printable(failed.RequestId),
             began,
             facts.Client.ToString(),
             failed.Listener,

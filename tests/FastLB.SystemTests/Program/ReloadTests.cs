@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.WebSockets;
-using System.Text.Json.Nodes;
 
 namespace FastLB.SystemTests.Program;
 
@@ -197,6 +196,28 @@ public abstract class ReloadTests(string engine) : TestsOfAnEngine(engine)
 
         await Eventually.True(async () => (await fastlb.Workers()).All(w => (int)w["generation"]! == 2 && (string)w["state"]! == "ready"), "the second generation");
         Assert.Empty(before.Intersect(await Pids(fastlb)));
+    }
+
+    [Fact]
+    public async Task A_named_route_is_closed_and_opened_and_stays_so_over_a_reload()
+    {
+        var yaml = Plain.Replace("pool: app }]", "routes: [{ path: /slow, name: slow, pool: app }, { pool: app }] }]", StringComparison.Ordinal);
+        await using var fastlb = await FastLbUnderTest.Start(yaml);
+        await Change(fastlb, HttpMethod.Put, "/routes/slow/maintenance", "on");
+        Assert.Equal((503, 200), (await StatusOf(fastlb, "/slow?ms=1"), await StatusOf(fastlb, "/")));
+
+        await fastlb.Reload(yaml.Replace("name: slow,", "name: slow, timeouts: { response: 9s },", StringComparison.Ordinal));
+        Assert.Equal(503, await StatusOf(fastlb, "/slow?ms=1"));
+        Assert.Equal("slow: on", (string)(await fastlb.Status())["listeners"]![0]!["maintenance"]![0]!);
+
+        await Change(fastlb, HttpMethod.Post, "/config?reset=true", "");
+        Assert.Equal(200, await StatusOf(fastlb, "/slow?ms=1"));
+    }
+
+    private static async Task<int> StatusOf(FastLbUnderTest fastlb, string path)
+    {
+        using var client = await RawClient.Connect(fastlb.Endpoint);
+        return (await client.Get(path)).Status;
     }
 
     private static async Task Change(FastLbUnderTest fastlb, HttpMethod method, string path, string body)

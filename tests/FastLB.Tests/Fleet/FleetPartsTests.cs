@@ -236,15 +236,15 @@ public class BackoffTests
     [InlineData(12, "12th")]
     [InlineData(23, "23rd")]
     [InlineData(113, "113th")]
-    public void Ordinals_read_as_English(int number, string text) => Assert.Equal(text, Backoff.Ordinal(number));
+    public void Ordinals_read_as_English(int number, string text) => Assert.Equal(text, RestartBackoff.Ordinal(number));
 
     [Fact]
     public void Delays_keep_their_bounds_however_many_exits_there_were()
     {
         Prop.ForAll<PositiveInt, ulong>((exits, seed) =>
         {
-            var delay = Backoff.DelayMs(exits.Get, new RandomSource(seed));
-            var longest = Math.Min(Backoff.LongestDelayMs, Backoff.FirstDelayMs * Math.Pow(2, exits.Get - 1));
+            var delay = RestartBackoff.DelayMs(exits.Get, new RandomSource(seed));
+            var longest = Math.Min(RestartBackoff.LongestDelayMs, RestartBackoff.FirstDelayMs * Math.Pow(2, exits.Get - 1));
             return delay >= (int)(longest / 2) && delay <= longest;
         }).QuickCheckThrowOnFailure();
     }

@@ -276,7 +276,7 @@ public class SupervisorWalkTests
         {
             foreach (var slot in _supervisor.Slots)
             {
-                Check(slot.RestartAtMs is not { } at || at - _nowMs <= Backoff.LongestDelayMs, "a delay is bounded");
+                Check(slot.RestartAtMs is not { } at || at - _nowMs <= RestartBackoff.LongestDelayMs, "a delay is bounded");
                 Check(_isStopping || slot.IsSurplus || !slot.IsEmpty || slot.RestartAtMs is not null, "a slot never gives up");
             }
         }

@@ -165,10 +165,7 @@ public class AdminApiTests
         Assert.Contains("00000000000000ff", listed.ToString(), StringComparison.Ordinal);
         using var unknown = new StringWriter();
         Assert.Equal(ExitCode.Failure, await InvokeAsync(unknown, "explain", "fe", "--admin", address));
-        Assert.StartsWith("no request with the id 00000000000000fe is remembered", unknown.ToString(), StringComparison.Ordinal);
-        using var wrong = new StringWriter();
-        Assert.Equal(ExitCode.Mistake, await InvokeAsync(wrong, "explain", "no-id", "--admin", address));
-        Assert.StartsWith("a request's id has up to 16 hexadecimal digits", wrong.ToString(), StringComparison.Ordinal);
+        Assert.StartsWith("no request with the id fe is remembered", unknown.ToString(), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -220,7 +217,7 @@ public class AdminApiTests
         private static readonly RequestStory s_story = new(
             "00000000000000ff", DateTimeOffset.UnixEpoch, "127.0.0.1:1", "127.0.0.1:8000", "GET /", "app", 502, "worker-closed", 1.5, null, [], ["It failed.", "That was it."]);
 
-        public RequestStory? Find(ulong id) => id == 255 ? s_story : null;
+        public RequestStory? Find(string id) => id is "ff" or "00000000000000ff" ? s_story : null;
 
         public IReadOnlyList<RequestStory> Latest(int count) => [s_story];
     }
@@ -246,7 +243,7 @@ public class AdminApiTests
         {
             var socket = AdminSocket.Open(new AdminSettings(endpoint ?? Endpoint.Ip(IPAddress.Loopback, 0)));
             var port = (socket.LocalEndPoint as IPEndPoint)?.Port ?? 1;
-            var api = await AdminApi.StartAsync(socket, getStatus, new Operator(() => [], (_, _) => false, NullLogger.Instance), stories ?? new NoStories(), null, token, NullLoggerProvider.Instance);
+            var api = await AdminApi.StartAsync(socket, getStatus, new Operator(new OperatorReach(() => [], (_, _) => false, () => [], (_, _) => false), NullLogger.Instance), stories ?? new NoStories(), null, token, NullLoggerProvider.Instance);
             return new Running(api, new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") });
         }
 

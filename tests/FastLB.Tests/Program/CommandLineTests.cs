@@ -98,7 +98,7 @@ public sealed class CommandLineTests : IDisposable
 
     [Theory]
     [InlineData("fastlb: there is no command 'rnu'; did you mean 'run'?", "rnu")]
-    [InlineData("fastlb: there is no command 'launch'; there are demo, run, check, status, reload, worker, strategy, explain", "launch")]
+    [InlineData("fastlb: there is no command 'launch'; there are demo, run, check, status, reload, worker, route, strategy, explain", "launch")]
     [InlineData("unknown option '--lisen'; did you mean '--listen'?", "run", "--lisen", "127.0.0.1:1", "--", "node")]
     [InlineData("unknown option '--inspect'; write -- before the command if it belongs to that: fastlb run -- node server.js", "run", "node", "--inspect")]
     [InlineData("fastlb: Required argument missing for option: '--listen'.", "run", "--listen")]

@@ -5,7 +5,7 @@ namespace FastLB.Tests.Programs;
 /// <summary>Nothing has failed.</summary>
 internal sealed class NoStories : IRequestStories
 {
-    public RequestStory? Find(ulong id) => null;
+    public RequestStory? Find(string id) => null;
 
     public IReadOnlyList<RequestStory> Latest(int count) => [];
 }

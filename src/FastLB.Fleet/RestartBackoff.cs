@@ -1,5 +1,6 @@
 using System.Globalization;
 using FastLB.Core.Loop;
+using FastLB.Core.Resilience;
 
 namespace FastLB.Fleet;
 
@@ -8,7 +9,7 @@ namespace FastLB.Fleet;
 /// that keeps failing early waits twice as long each time, up to a bound, and less by chance so that slots with one common cause
 /// do not all come back in the same moment ("equal jitter").
 /// </summary>
-internal static class Backoff
+internal static class RestartBackoff
 {
     public const int FirstDelayMs = 100;
 
@@ -24,8 +25,7 @@ internal static class Backoff
     public static int DelayMs(int quickExits, RandomSource random)
     {
         Invariant.That(quickExits > 0, "only a quick exit is waited for");
-        var full = (int)Math.Min(LongestDelayMs, (long)FirstDelayMs << Math.Min(quickExits - 1, 16));
-        return (full / 2) + random.Next((full / 2) + 1);
+        return Backoff.AtLeastHalfMs(quickExits - 1, FirstDelayMs, LongestDelayMs, random);
     }
 
     /// <summary>"200 ms" or "1.6 s".</summary>
