@@ -22,8 +22,11 @@ internal static class ConfigurationRoutes
                 size.MaxRequestBodySize = ConfigurationFile.MaxBytes;
             }
 
-            using var reader = new StreamReader(context.Request.Body);
-            var text = await reader.ReadToEndAsync(context.RequestAborted);
+            if (await OperatorRoutes.ReadBody(context, ConfigurationFile.MaxBytes) is not { } text)
+            {
+                return;
+            }
+
             var forgetsChanges = context.Request.Query["reset"] == "true";
             var result = string.IsNullOrWhiteSpace(text) ? await reloader.ReloadFileAsync(forgetsChanges) : await reloader.ReloadTextAsync(text, forgetsChanges);
             await OperatorRoutes.Answer(
