@@ -99,10 +99,14 @@ public sealed class TrapScenarioTests
     [InlineData(false)]
     public void A_direction_that_ended_leaves_the_other_its_time_and_no_more(bool clientEndsFirst)
     {
-        var stage = new Stage(new Timeouts { TunnelMs = 1_000 });
+        var stage = new Stage(new Timeouts { TunnelMs = 60_000, BodyMs = 1_000 });
         var client = stage.Client("hello", tcp: true);
         var worker = stage.NextAtWorker();
         var (first, other) = clientEndsFirst ? (client, worker) : (worker, client);
+
+        // While both directions are open the time of a tunnel holds, afterwards the shorter one.
+        stage.Pass(5_000);
+        Assert.Equal(("open", "open"), (first.End, other.End));
         first.Socket.ShutdownWrite();
         stage.Settle();
         Assert.Equal("ended", other.End);
@@ -140,7 +144,13 @@ public sealed class TrapScenarioTests
         var stage = new Stage(workers: 2);
         var client = stage.Client(Get);
         var first = stage.NextAtWorker();
+
+        // By turns the next one is the second worker's and the one after it the first's again, were it not the one that failed.
+        stage.Client(Get);
+        stage.NextAtWorker().Say(Ok);
+        stage.Settle();
         first.Socket.Close();
+        stage.Settle();
         var second = stage.NextAtWorker();
         Assert.NotEqual(first.Endpoint, second.Endpoint);
 
