@@ -9,7 +9,7 @@ namespace FastLB.Core.Proxy;
 
 /// <summary>
 /// One request and its answer: everything that a connection needs only while it is busy. It is rented when a head is complete (or
-/// refused) and given back when the answer is out. Its steps are those that <see cref="HttpConnection"/> counts: .Request.cs
+/// refused) and given back when the answer is out. Its steps are those that <see cref="HttpConnection"/> counts: .Request.cs (and .Choosing.cs)
 /// has 3 to 6, .Answer.cs 7 and 8, .Moving.cs how large bodies go, this file 9. What goes wrong on the way is told in .Failures.cs, the balancer's own answers
 /// stand in .OwnAnswer.cs, what a route changes in .Routed.cs, what follows a 101 in .Tunnel.cs, and what is written down of all that in .Recording.cs.
 /// <para>
