@@ -14,6 +14,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 
@@ -35,6 +36,13 @@ int main(void)
     VALUE(SO_ERROR);
     VALUE(SO_LINGER);
     VALUE(SO_REUSEPORT);
+    VALUE(AT_FDCWD);
+    VALUE(AT_SYMLINK_NOFOLLOW);
+    VALUE(STATX_TYPE);
+    VALUE(S_IFMT);
+    VALUE(S_IFSOCK);
+    SIZE("sizeof.statx", struct statx);
+    OFFSET("offsetof.statx.stx_mode", struct statx, stx_mode);
     VALUE(SO_ATTACH_FILTER);
     SIZE("sizeof.sock_filter", struct sock_filter);
     SIZE("sizeof.sock_fprog", struct sock_fprog);

@@ -55,8 +55,8 @@ internal sealed class Rollout(IReadOnlyList<Slot> slots, long startedMs)
         var slot = slots[Slot];
         if (Generation is not { } generation)
         {
-            // A process of an earlier rolling restart may still drain here; a slot has room for two.
-            return slot.Leaving is null ? RolloutStep.SpawnReplacement : RolloutStep.Wait;
+            // A process of an earlier rolling restart may still drain here, or one that was given up may still go; a slot has room for two.
+            return slot.Leaving is null && slot.Incoming is null ? RolloutStep.SpawnReplacement : RolloutStep.Wait;
         }
 
         return slot.Find(generation) switch

@@ -62,6 +62,13 @@ internal sealed partial class Supervisor
             }
 
             var slot = _slots[index];
+            if (slot is { IsSurplus: true, Leaving: null, Serving: { State: not ProcessState.Starting } going })
+            {
+                // It goes on going; the slot has room for a successor beside it.
+                slot.Leaving = going;
+                slot.Serving = null;
+            }
+
             var hasNothing = slot is { Serving: null, RestartAtMs: null };
             slot.IsSurplus = false;
             if (hasNothing && slot.Incoming is { } stopping)
@@ -102,16 +109,15 @@ internal sealed partial class Supervisor
             return;
         }
 
-        if (serving.State == ProcessState.Ready && slot.Leaving is null)
+        if (serving.State == ProcessState.Ready)
         {
-            slot.Serving = null;
-            slot.Leaving = serving;
+            // It drains where it stands: its predecessor may still be on its way out.
             serving.State = ProcessState.Draining;
             serving.DeadlineMs = _nowMs + _run.DrainMs;
             PublishIfChanged();
             _effects.Add(new FleetEffect.WatchDrained(serving.Key.Slot, serving.Key.Generation));
         }
-        else if (serving.State != ProcessState.Stopping)
+        else if (serving.State == ProcessState.Starting)
         {
             Terminate(serving);
         }

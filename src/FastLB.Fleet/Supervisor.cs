@@ -342,6 +342,11 @@ internal sealed partial class Supervisor
             {
                 draining.Add(leaving.Key);
             }
+
+            if (slot.Serving is { State: ProcessState.Draining } surplus)
+            {
+                draining.Add(surplus.Key);
+            }
         }
 
         if (!ready.SequenceEqual(_publishedReady) || !draining.SequenceEqual(_publishedDraining))

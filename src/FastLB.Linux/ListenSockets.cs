@@ -90,11 +90,12 @@ public sealed class ListenSockets
     /// The same for a unix socket, directly before the loops stop: from here on connecting is refused, what waits can still be accepted, and accepting what does not
     /// wait fails at once.
     /// </summary>
-    public void RefuseUnix()
+    /// <param name="loop">The loop that asks, whose descriptor is still open; all of them are one socket.</param>
+    public void RefuseUnix(int loop)
     {
-        if (Endpoint.IsUnix && !IsInherited && Descriptors.Count > 0)
+        if (Endpoint.IsUnix && !IsInherited)
         {
-            Libc.Shutdown(Descriptors[0], Libc.SHUT_RD);
+            Libc.Shutdown(Descriptors[loop], Libc.SHUT_RD);
         }
     }
 
@@ -150,12 +151,7 @@ public sealed class ListenSockets
 
     private static int OpenUnix(Endpoint endpoint, int count, SocketSetup setup, List<int> descriptors)
     {
-        if (File.Exists(endpoint.UnixPath) && !IsAnswered(endpoint))
-        {
-            // Left behind by a process that was killed. Only a socket nobody listens on is removed.
-            File.Delete(endpoint.UnixPath!);
-        }
-
+        StaleSocket.Remove(endpoint);
         var first = OpenOne(endpoint, reusePort: false, setup, listen: true);
         if (first < 0)
         {
@@ -234,20 +230,5 @@ public sealed class ListenSockets
         return Libc.GetSocketName(descriptor, address) < 0
             ? endpoint
             : SocketAddress.WithPort(endpoint, SocketAddress.ReadPort(address));
-    }
-
-    private static bool IsAnswered(Endpoint endpoint)
-    {
-        var descriptor = Libc.Socket(Libc.AF_UNIX);
-        if (descriptor < 0)
-        {
-            return true;
-        }
-
-        Span<byte> address = stackalloc byte[SocketAddress.MaxLength];
-        var length = SocketAddress.Write(endpoint, address);
-        var result = Libc.Connect(descriptor, address[..length]);
-        Libc.Close(descriptor);
-        return result != -IoError.ConnectionRefused;
     }
 }

@@ -17,11 +17,13 @@ public enum OperatorResult
 }
 
 /// <summary>What an operator's changes reach of the running server. Any thread but a loop's.</summary>
+/// <param name="Exclusively">Makes a change while nothing is reloaded.</param>
 /// <param name="Pools">The pools of now.</param>
 /// <param name="Scale">Runs another number of a pool's workers; with null as many as are configured. False when FastLB runs none there.</param>
 /// <param name="RouteNames">The routes that have a name, of all listeners.</param>
 /// <param name="Maintain">Closes the routes of a name, or opens them. False when there is none.</param>
 public sealed record OperatorReach(
+    Func<Func<OperatorAnswer>, OperatorAnswer> Exclusively,
     Func<IReadOnlyList<Pool>> Pools,
     Func<string, int?, bool> Scale,
     Func<IReadOnlyList<string>> RouteNames,
@@ -37,6 +39,9 @@ public sealed record OperatorReach(
 public sealed partial class Operator(OperatorReach reach, ILogger log)
 {
     private readonly ILogger _log = log;
+
+    /// <summary>All changes are made through this; a reload that is under way ends first.</summary>
+    public OperatorAnswer Exclusively(Func<OperatorAnswer> change) => reach.Exclusively(change);
 
     /// <summary>Chooses a pool's workers by another strategy.</summary>
     /// <param name="poolName">The pool.</param>

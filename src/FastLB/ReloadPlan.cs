@@ -86,7 +86,7 @@ internal sealed class ReloadPlan
     /// be two, so there they change at the next start.
     /// </summary>
     public static bool HasSameSockets(ListenerSettings one, ListenerSettings other) =>
-        one.Bind.Equals(other.Bind) && one.Protocol == other.Protocol && (one.Bind.IsUnix || one.Bind.IsInherited || one.Socket == other.Socket);
+        one.Bind.Equals(other.Bind) && one.Protocol == other.Protocol && one.ClientSpeaksFirst == other.ClientSpeaksFirst && (one.Bind.IsUnix || one.Bind.IsInherited || one.Socket == other.Socket);
 
     private static PoolChange Compare(Settings before, Settings after, PoolSettings pool)
     {

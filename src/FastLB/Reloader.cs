@@ -65,7 +65,16 @@ internal sealed partial class Reloader : IDisposable
 
         if (read.Settings is { } settings && read.Errors.Count == 0)
         {
-            return await _server.ReloadAsync(settings, forgetsChanges).ConfigureAwait(false);
+            try
+            {
+                return await _server.ReloadAsync(settings, forgetsChanges).ConfigureAwait(false);
+            }
+            catch (Exception failure) when (failure is not OutOfMemoryException)
+            {
+                // Nobody waits for the one who asked by a signal, and the next one shall be heard as well.
+                LogFailed(failure.ToString());
+                return new ReloadResult(false, $"this must not happen, please report it: {failure.Message}");
+            }
         }
 
         foreach (var mistake in read.Errors)
@@ -119,6 +128,9 @@ internal sealed partial class Reloader : IDisposable
             return null;
         }
     }
+
+    [LoggerMessage(LogLevel.Error, "a reload failed in the middle, please report this: {failure}")]
+    private partial void LogFailed(string failure);
 
     [LoggerMessage(LogLevel.Information, "{path} has changed")]
     private partial void LogChanged(string path);

@@ -52,8 +52,7 @@ internal sealed class ServedListener
     public static int Open(ListenerSettings settings, int loops, bool besideOwn, ConnectionPlaces total, out ServedListener? listener)
     {
         listener = null;
-        var clientSpeaksFirst = settings.Protocol == ListenerProtocol.Http || settings.ProxyProtocol == ProxyProtocolMode.Required;
-        var result = ListenSockets.Open(settings.Bind, loops, clientSpeaksFirst, settings.Socket, out var sockets, besideOwn);
+        var result = ListenSockets.Open(settings.Bind, loops, settings.ClientSpeaksFirst, settings.Socket, out var sockets, besideOwn);
         if (result >= 0)
         {
             listener = new ServedListener(settings, sockets!, loops, total);
@@ -111,7 +110,7 @@ internal sealed class ServedListener
     {
         if (_parts[loop] is { IsListening: true } part)
         {
-            Sockets.RefuseUnix();
+            Sockets.RefuseUnix(loop);
             eventLoop.StopListening(part);
         }
     }

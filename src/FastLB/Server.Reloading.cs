@@ -1,6 +1,7 @@
 using FastLB.Core.Balancing;
 using FastLB.Core.Loop;
 using FastLB.Core.Routing;
+using FastLB.Fleet;
 using FastLB.Linux;
 
 namespace FastLB;
@@ -16,10 +17,10 @@ public sealed record ReloadResult(bool IsDone, string Text);
 /// <item>the new configuration has been read and is right as a whole; the difference to the present one is made out (<see cref="ReloadPlan"/>);</item>
 /// <item>listeners that come are bound, so that an address in use is told before anything has changed;</item>
 /// <item>pools that come are made, those that can go on where they stand are told their new settings, others get a successor that takes over their workers;</item>
-/// <item>every loop, in one turn, takes over the pools, then the routes that lead to them, then accepts for the new listeners;</item>
-/// <item>the fleet starts processes for what has come, changes what runs, and lets go what is no longer wanted;</item>
-/// <item>listeners that go accept what waits in their queues, and nothing more; those who came by them have the drain time to finish, and so has what runs at
-/// pools that go.</item>
+/// <item>every loop, in one turn, takes over the pools, then the routes that lead to them, then accepts for the new listeners; only when all have done so goes it on;</item>
+/// <item>the fleet starts processes for what has come and changes what runs;</item>
+/// <item>listeners that go accept what waits in their queues, and nothing more; then the workers of pools that go finish and stop; those who came by such listeners, and what runs at
+/// such pools, have the drain time to finish (Server.LettingGo.cs).</item>
 /// </list>
 /// A request in flight keeps the route and the pool that it has. One reload at a time; the last step goes on while others follow.
 /// </summary>
@@ -27,7 +28,12 @@ public sealed partial class Server
 {
     private readonly SemaphoreSlim _reloading = new(1, 1);
     private readonly CancellationTokenSource _ended = new();
+    private readonly CancellationToken _endedToken;
     private readonly Dictionary<string, int> _wantedInstances = [];
+
+    // Only who holds the semaphore touches these two.
+    private readonly List<ServedListener> _leaving = [];
+    private readonly List<(Pool Pool, RunSettings Run)> _retiring = [];
 
     /// <summary>Serves these settings from now on. Never throws for what the settings say; nothing changes unless the answer says so.</summary>
     /// <param name="next">Checked and complete.</param>
@@ -42,7 +48,7 @@ public sealed partial class Server
         await _reloading.WaitAsync().ConfigureAwait(false);
         try
         {
-            return _draining ? new ReloadResult(false, "FastLB is stopping") : Reload(next, forgetsChanges);
+            return _draining ? new ReloadResult(false, "FastLB is stopping") : await ReloadOnceAsync(next, forgetsChanges).ConfigureAwait(false);
         }
         finally
         {
@@ -50,7 +56,7 @@ public sealed partial class Server
         }
     }
 
-    private ReloadResult Reload(Settings next, bool forgetsChanges)
+    private async Task<ReloadResult> ReloadOnceAsync(Settings next, bool forgetsChanges)
     {
         // 1. The difference.
         var before = _running;
@@ -60,7 +66,7 @@ public sealed partial class Server
         ServedListener[] added;
         try
         {
-            added = BindAll(plan.Added, _threads.Length, before.Listeners);
+            added = BindAll(plan.Added, _threads.Length, [.. before.Listeners, .. _leaving]);
         }
         catch (ServerStartException failure)
         {
@@ -71,11 +77,7 @@ public sealed partial class Server
         // 3. Pools. What cannot change while FastLB runs stays as it is, and is told again at the next reload.
         if (forgetsChanges)
         {
-            lock (_wantedInstances)
-            {
-                _wantedInstances.Clear();
-            }
-
+            _wantedInstances.Clear();
             foreach (var route in before.Listeners.SelectMany(l => l.Switches.All))
             {
                 route.Word = MaintenanceWord.Configured;
@@ -110,13 +112,19 @@ public sealed partial class Server
             }
         });
 
-        // 5. The fleet.
+        // What the loops take over must not change under them, so the next reload waits as well.
+        await EveryLoopAsync().ConfigureAwait(false);
+
+        // 5. The fleet. Pools that go keep their workers until nobody is sent there any more.
+        Pool[] gone = [.. before.Pools.Where(p => pools.All(now => now.Name != p.Name))];
+        _retiring.RemoveAll(r => settings.Runs.Any(run => run.PoolName == r.Run.PoolName));
+        _retiring.AddRange(gone.SelectMany(p => before.Settings.Runs.Where(r => r.PoolName == p.Name).Select(r => (p, r))));
         var note = TellFleet();
 
         // 6. What goes.
-        Pool[] gone = [.. before.Pools.Where(p => pools.All(now => now.Name != p.Name))];
         if (removed.Length > 0 || gone.Length > 0)
         {
+            _leaving.AddRange(removed);
             _ = LetGoAsync(removed, gone, settings);
         }
 
@@ -127,24 +135,43 @@ public sealed partial class Server
         return new ReloadResult(true, text);
     }
 
-    /// <summary>Lets the fleet run another number of a pool's workers than is configured, or, with null, as many as are. False when it runs none.</summary>
-    public bool TryScale(string poolName, int? instances)
+    /// <summary>Completes when every loop has done what was posted to it before.</summary>
+    private Task EveryLoopAsync()
+    {
+        var passed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        LoopBarrier.Pass([.. _threads.Select(t => t.Loop)], passed.SetResult);
+        return passed.Task;
+    }
+
+    /// <summary>An operator's change and a reload wait for each other, so that neither is made to something that the other has just replaced.</summary>
+    private OperatorAnswer Exclusively(Func<OperatorAnswer> change)
+    {
+        _reloading.Wait();
+        try
+        {
+            return _draining ? new OperatorAnswer(OperatorResult.Wrong, "FastLB is stopping") : change();
+        }
+        finally
+        {
+            _reloading.Release();
+        }
+    }
+
+    /// <summary>Lets the fleet run another number of a pool's workers than is configured, or, with null, as many as are. False when it runs none. Within <see cref="Exclusively"/>.</summary>
+    private bool TryScale(string poolName, int? instances)
     {
         if (_running.Settings.Runs.All(r => r.PoolName != poolName))
         {
             return false;
         }
 
-        lock (_wantedInstances)
+        if (instances is { } wanted)
         {
-            if (instances is { } wanted)
-            {
-                _wantedInstances[poolName] = wanted;
-            }
-            else
-            {
-                _wantedInstances.Remove(poolName);
-            }
+            _wantedInstances[poolName] = wanted;
+        }
+        else
+        {
+            _wantedInstances.Remove(poolName);
         }
 
         TellFleet();
@@ -202,58 +229,9 @@ public sealed partial class Server
         }
     }
 
-    private async Task LetGoAsync(ServedListener[] listeners, Pool[] pools, Settings settings)
-    {
-        try
-        {
-            await DeferredClients.ComeThrough([.. listeners.Select(l => l.Sockets)], CancellationToken.None).ConfigureAwait(false);
-            OnEachLoop(i =>
-            {
-                foreach (var listener in listeners)
-                {
-                    listener.StopOn(i, _threads[i].Loop);
-                    listener.DrainOn(i, _proxies[i], IdleWindowMs(settings));
-                }
-            });
-            LoopBarrier.Pass([.. _threads.Select(t => t.Loop)], () => Array.ForEach(listeners, RemovePathUnlessUsed));
-            await Task.Delay(settings.DrainMs, _ended.Token).ConfigureAwait(false);
-            OnEachLoop(i =>
-            {
-                foreach (var listener in listeners)
-                {
-                    listener.CutOffOn(i, _proxies[i]);
-                }
-
-                foreach (var pool in pools)
-                {
-                    _proxies[i].CutOff(pool);
-                }
-            });
-        }
-        catch (OperationCanceledException)
-        {
-            // FastLB stops, and ends everything itself.
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
-            LogLetGoFailed(failure.Message);
-        }
-    }
-
-    private void RemovePathUnlessUsed(ServedListener gone)
-    {
-        if (_running.Listeners.All(l => !l.Sockets.Endpoint.Equals(gone.Sockets.Endpoint)))
-        {
-            gone.RemovePath();
-        }
-    }
-
     [LoggerMessage(LogLevel.Information, "reloaded: {changes}")]
     private partial void LogReloaded(string changes);
 
     [LoggerMessage(LogLevel.Error, "not reloaded, and nothing has changed: {problem}")]
     private partial void LogNotReloaded(string problem);
-
-    [LoggerMessage(LogLevel.Warning, "a listener that was removed left something behind: {problem}")]
-    private partial void LogLetGoFailed(string problem);
 }

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using FastLB.Admin;
@@ -51,6 +52,7 @@ public sealed partial class Server : IAsyncDisposable
     private Server(Settings settings, ILoggerFactory logs)
     {
         _log = logs.CreateLogger("server");
+        _endedToken = _ended.Token;
         _engine = ChooseEngine(settings.Engine);
 
         // 1. Pools and sockets.
@@ -91,7 +93,7 @@ public sealed partial class Server : IAsyncDisposable
             thread.Start();
         }
 
-        Operator = new Operator(new OperatorReach(() => _running.Pools, TryScale, () => [.. RouteNames()], TryMaintain), logs.CreateLogger("operator"));
+        Operator = new Operator(new OperatorReach(Exclusively, () => _running.Pools, TryScale, () => [.. RouteNames()], TryMaintain), logs.CreateLogger("operator"));
         _watch = new Watch(pools, logs.CreateLogger("health"));
         _full = new FullListeners(() => [.. _running.Listeners.Select(l => l.Watched).OfType<WatchedListener>()], logs.CreateLogger("listeners"));
         _report = new StatusReport(() => _running.Pools, _proxies, _threads, _watch);
@@ -185,7 +187,9 @@ public sealed partial class Server : IAsyncDisposable
 
         // A reload that is under way ends first; none begins any more.
         await _reloading.WaitAsync(CancellationToken.None).ConfigureAwait(false);
-        var (settings, _, listeners) = _running;
+        _reloading.Release();
+        var (settings, _, present) = _running;
+        ServedListener[] listeners = [.. present, .. _leaving];
         var open = _proxies.Sum(p => p.Metrics.ConnectionsOpen);
         LogDraining(open, settings.DrainMs / 1000.0);
         await DeferredClients.ComeThrough([.. listeners.Select(l => l.Sockets)], atOnce).ConfigureAwait(false);
@@ -221,7 +225,19 @@ public sealed partial class Server : IAsyncDisposable
 
         foreach (var listener in listeners)
         {
+            RemovePathAtEnd(listener);
+        }
+    }
+
+    private void RemovePathAtEnd(ServedListener listener)
+    {
+        try
+        {
             listener.RemovePath();
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            LogPathLeft(listener.Sockets.Endpoint.ToString(), failure.Message);
         }
     }
 
@@ -254,7 +270,7 @@ public sealed partial class Server : IAsyncDisposable
         var opened = new List<ServedListener>();
         foreach (var settings in listeners)
         {
-            var besideOwn = own?.Any(l => l.Sockets.Endpoint.Equals(settings.Bind)) == true;
+            var besideOwn = own?.Any(l => Overlap(l.Sockets.Endpoint, settings.Bind)) == true;
             var result = ServedListener.Open(settings, loopCount, besideOwn, _total, out var listener);
             if (result < 0)
             {
@@ -267,6 +283,14 @@ public sealed partial class Server : IAsyncDisposable
 
         return [.. opened];
     }
+
+    /// <summary>Whether sockets of ours are in each other's way, which is no reason to think that somebody else is there.</summary>
+    private static bool Overlap(Endpoint one, Endpoint other) =>
+        one.Equals(other)
+        || (one.Address is { } mine && other.Address is { } wanted && one.Port == other.Port
+            && (IsWildcard(mine) || IsWildcard(wanted)));
+
+    private static bool IsWildcard(IPAddress address) => address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any);
 
     private static void StartFleet(Action start)
     {
@@ -282,12 +306,13 @@ public sealed partial class Server : IAsyncDisposable
 
     private IReadOnlyList<(Pool Pool, RunSettings Run)> RunsOf(Running running)
     {
-        lock (_wantedInstances)
-        {
-            return [.. running.Settings.Runs.Select(run => (
+        return
+        [
+            .. running.Settings.Runs.Select(run => (
                 Array.Find(running.Pools, p => p.Name == run.PoolName)!,
-                run with { Instances = _wantedInstances.GetValueOrDefault(run.PoolName, run.Instances) }))];
-        }
+                run with { Instances = _wantedInstances.GetValueOrDefault(run.PoolName, run.Instances) })),
+            .. _retiring,
+        ];
     }
 
     /// <summary>Idle connections close within this, when they are to go.</summary>
@@ -370,6 +395,6 @@ public sealed partial class Server : IAsyncDisposable
     }
 
     private string? AccelerationOf(ListenerSettings listener) => listener.Protocol == ListenerProtocol.Tcp
-        ? _acceleration.Describe(Array.Find(_running.Pools, p => p.Name == listener.Routes[0].PoolName)!.Settings.Acceleration)
+        ? _acceleration.Describe(Array.Find(_running.Pools, p => p.Name == listener.Routes[0].PoolName)?.Settings.Acceleration ?? default)
         : null;
 }

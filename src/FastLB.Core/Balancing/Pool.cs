@@ -119,6 +119,10 @@ public sealed class Pool
         }
 
         var wanted = Settings.Reached.Where(r => !_overlay.Removed.Contains(r.Endpoint)).Concat(_overlay.Added).DistinctBy(r => r.Endpoint).ToArray();
+
+        // What was said of a worker that leaves is not meant for whoever gets its slot.
+        var left = _all.Ready.Where(w => wanted.All(r => !r.Endpoint.Equals(w.Endpoint))).Select(w => w.Slot).ToArray();
+        Volatile.Write(ref _overlay, _overlay with { Switches = _overlay.Switches.RemoveRange(left), Weights = _overlay.Weights.RemoveRange(left) });
         Volatile.Write(ref _all, new WorkerSet(ReachedMembers.Renew(Name, _all.Ready, wanted, Settings, isSame, _loops), []));
     }
 

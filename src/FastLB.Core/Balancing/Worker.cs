@@ -75,6 +75,9 @@ public sealed class Worker
     /// </summary>
     public Worker Under(PoolSettings settings, int zone = -1) => new(this, settings, zone);
 
+    /// <summary>Whether both stand for one worker, be it under different settings.</summary>
+    public bool IsSameAs(Worker? other) => other is not null && ReferenceEquals(_cells, other._cells);
+
     public string PoolName { get; }
 
     /// <summary>The stable place in the pool that sticky cookies name.</summary>

@@ -188,7 +188,7 @@ internal sealed class Forwarder
         in ClientAddress peer, ReadOnlySpan<byte> source, MessageHead head, ReadOnlySpan<byte> host, bool trusted, ref HeadWriter writer)
     {
         writer.Write("Forwarded: "u8);
-        if (trusted && head.Has(HeaderId.Forwarded))
+        if (trusted && Settings.Style == ForwardedStyle.Rfc7239 && head.Has(HeaderId.Forwarded))
         {
             foreach (ref readonly var line in head.Headers)
             {
@@ -241,6 +241,6 @@ internal sealed class Forwarder
     private static bool IsNamed(ReadOnlySpan<byte> source, MessageHead head, int index, ReadOnlySpan<byte> lower)
     {
         ref readonly var line = ref head.Headers[index];
-        return line.Id == HeaderId.Other && line.NameLength == lower.Length && Ascii.EqualsIgnoreCase(source.Slice(line.NameStart, line.NameLength), lower);
+        return line.Id == HeaderId.Other && line.NameLength == lower.Length && HeaderNames.IsSame(source.Slice(line.NameStart, line.NameLength), lower);
     }
 }

@@ -41,7 +41,7 @@ internal sealed class HeaderChanges
     /// <summary>Whether a value is something of the request that has to be kept until it is answered.</summary>
     public bool NamesRequest => Array.Exists(_lines, l => l.Value.NamesRequest);
 
-    /// <summary>Whether a line of this name is left out. Case does not count.</summary>
+    /// <summary>Whether a line of this name is left out. Case does not count, and '_' is as good as '-', because to many workers it is.</summary>
     public bool Removes(ReadOnlySpan<byte> name)
     {
         if ((_removedLengths & (1UL << Math.Min(name.Length, 63))) == 0)
@@ -51,7 +51,7 @@ internal sealed class HeaderChanges
 
         foreach (var removed in _removed)
         {
-            if (Ascii.EqualsIgnoreCase(name, removed))
+            if (HeaderNames.IsSame(name, removed))
             {
                 return true;
             }

@@ -50,6 +50,27 @@ internal static class HeaderNames
         (name.Length == 14 && name[7] == '_' && HeadText.Is(name[..7], "content"u8) && HeadText.Is(name[8..], "length"u8))
         || (name.Length == 17 && name[8] == '_' && HeadText.Is(name[..8], "transfer"u8) && HeadText.Is(name[9..], "encoding"u8));
 
+    /// <summary>Whether two names are one to a worker: case does not count, and to CGI, WSGI and Rack '_' is as good as '-'.</summary>
+    internal static bool IsSame(ReadOnlySpan<byte> name, ReadOnlySpan<byte> other)
+    {
+        if (name.Length != other.Length)
+        {
+            return false;
+        }
+
+        for (var i = 0; i < name.Length; i++)
+        {
+            if (Folded(name[i]) != Folded(other[i]))
+            {
+                return false;
+            }
+        }
+
+        return true;
+
+        static int Folded(byte letter) => letter == '_' ? '-' : char.IsAsciiLetterUpper((char)letter) ? letter | 0x20 : letter;
+    }
+
     /// <summary>X-Forwarded-*, with dashes or underscores: a client's must not reach a worker that reads one as the other.</summary>
     private static bool IsXForwarded(ReadOnlySpan<byte> name) =>
         (name[0] | 0x20) == 'x'

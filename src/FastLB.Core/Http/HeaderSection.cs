@@ -32,6 +32,7 @@ internal static class HeaderSection
                     head.HeaderCount = count;
                     head.Present = present;
                     head.Repeated = repeated;
+                    head.TrustsForwarding = false;
                     head.Length = nameStart + 2;
                     refusal = Refusal.None;
                     return ParseStatus.Done;

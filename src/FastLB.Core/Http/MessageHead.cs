@@ -93,6 +93,9 @@ public sealed class MessageHead
     /// <summary>One bit per <see cref="HeaderId"/> that occurs more than once.</summary>
     public uint Repeated { get; internal set; }
 
+    /// <summary>Whether what the head says of earlier hops comes from a proxy that is trusted. Otherwise whoever asks about it is told that it is not there.</summary>
+    public bool TrustsForwarding { get; internal set; }
+
     public bool Has(HeaderId id) => (Present & (1u << (int)id)) != 0;
 
     /// <summary>Whether more than one header line has this id.</summary>

@@ -187,7 +187,7 @@ internal sealed partial class HttpExchange
 
         // The head stands in the scratch memory now, so the framing of the body may be written over where it came from.
         _answerBody = new BodyRelay(facts.Body, chunked);
-        var goesAlone = length > head.Length + RoomInPlace && _route!.Route.ResponseChanges is not null;
+        var goesAlone = length > head.Length + RoomInPlace && (_forwarder is not null || _route!.Route.ResponseChanges is not null);
         LoopBuffer? own = null;
         if (goesAlone && !TryRentHead(length, out own))
         {
@@ -246,13 +246,19 @@ internal sealed partial class HttpExchange
     private int WriteAnswerHead(ReadOnlySpan<byte> source, MessageHead head, in ResponseFacts facts, bool chunked)
     {
         var isFinal = !facts.IsInformational || head.StatusCode == 101;
+        HeadEdits? edits = null;
+        if (!facts.IsInformational && !TryEditAnswer(out edits))
+        {
+            return -1;
+        }
+
         var rewrite = new ResponseRewrite
         {
             ClientVersion = _clientVersion,
             Close = _closeAfter,
             Chunked = chunked,
             Upgrade = head.StatusCode == 101,
-            Edits = facts.IsInformational ? null : EditAnswer(),
+            Edits = edits,
             SetCookieLine = isFinal ? RequestRoute.CookieLineFor(_pool!, _upstreamPool!.Worker, _affinity.Slot) : default,
         };
         return isFinal && _forwarder is not null

@@ -318,6 +318,7 @@ internal sealed partial class HttpExchange
     private void RetryConnect(Worker worker, ErrorResponse response, Outcome outcome)
     {
         DropUpstream(failed: true);
+        _pool = _pool!.Current;
         _connectAttempts++;
         if (_connectAttempts < MaxConnectAttempts && _pool!.CanPickOther(worker))
         {

@@ -42,6 +42,7 @@ internal sealed partial class HttpExchange
         }
 
         _forwarder = forwarder;
+        head.TrustsForwarding = forwarder.Trusts(peer);
         _clientAddress = forwarder.ClientOf(peer, source, head);
         forwarder.Identify(peer, source, head, Loop.Random, ref _requestId);
     }

@@ -28,7 +28,7 @@ internal sealed partial class HttpExchange
     private long _lifeEndMs;
 
     /// <summary>Whether the connection goes to this worker, upgraded.</summary>
-    internal bool IsTunnelTo(Balancing.Worker worker) => _phase == Phase.Tunnel && ReferenceEquals(_upstreamPool?.Worker, worker);
+    internal bool IsTunnelTo(Balancing.Worker worker) => _phase == Phase.Tunnel && worker.IsSameAs(_upstreamPool?.Worker);
 
     /// <summary>A WebSocket ends within the window. Of two wishes the earlier one counts; other connections have no way of ending politely.</summary>
     internal void SayGoodbye(ushort code, int windowMs)

@@ -37,6 +37,7 @@ internal sealed partial class HttpExchange
     internal void SendAlone(in PipelinedRequest request, LoopPool pool, LoopBuffer heads, PipelineLane lane)
     {
         Describe(request, pool, heads);
+        _requestOnWire = lane.Loss != LaneLoss.None && lane.WasSent(request.Start);
         if (lane.Loss == LaneLoss.None)
         {
             ChooseWorker(preferred: lane.Home);

@@ -197,7 +197,7 @@ internal sealed partial class HttpExchange
             return Refusal.HeadTooLarge;
         }
 
-        if (length > head.Length + RoomInPlace && edits is not null)
+        if (length > head.Length + RoomInPlace && (edits is not null || rewrite.HasForwardingLines))
         {
             _client.Received.Consume(head.Length);
             _requestStart = LoopBuffer.DataOffset;

@@ -83,7 +83,7 @@ internal sealed partial class HttpExchange
         var question = target.IndexOf((byte)'?');
         var values = new TemplateValues
         {
-            Host = source.Slice(facts.HostStart, facts.HostNameLength),
+            Host = facts.HostNameLength > 0 ? source.Slice(facts.HostStart, facts.HostNameLength) : _client!.Listener.FallbackHost,
 
             // The '*' of OPTIONS would go on with the host in front of it.
             Path = target[0] != '/' ? "/"u8 : question < 0 ? target : target[..question],
@@ -132,13 +132,14 @@ internal sealed partial class HttpExchange
             route.Rewrite);
     }
 
-    /// <summary>What the route changes in the answer's head; null: nothing.</summary>
-    private HeadEdits? EditAnswer()
+    /// <summary>What the route changes in the answer's head; null: nothing. False when that makes it larger than any head may be.</summary>
+    private bool TryEditAnswer(out HeadEdits? edits)
     {
+        edits = null;
         var route = _route!.Route;
         if (route.ResponseChanges is not { } changes)
         {
-            return null;
+            return true;
         }
 
         Span<byte> addressText = stackalloc byte[ClientAddress.MaxTextLength];
@@ -163,7 +164,8 @@ internal sealed partial class HttpExchange
                 RequestId = _requestId.Bytes,
                 Worker = workerText[..workerLength],
             });
-        return fits ? _proxy.Edits : null;
+        edits = _proxy.Edits;
+        return fits;
     }
 
     /// <summary>The request's head is gone when its answer comes. Without a buffer what names it stays empty.</summary>

@@ -270,6 +270,7 @@ internal sealed partial class HttpExchange : IUpstreamOwner
         _pool = null;
         ForgetRoute();
         _requestBody = default;
+        _requestOnWire = false;
         _answerSeen = 0;
         _answerStarted = false;
         _informationalSent = false;

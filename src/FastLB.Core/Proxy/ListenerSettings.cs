@@ -44,6 +44,9 @@ public sealed record ListenerSettings
     /// <summary>First match wins. <c>pool: app</c> in the configuration is one rule without conditions; tcp has exactly that.</summary>
     public required IReadOnlyList<RouteRule> Routes { get; init => field = ValueList.Of(value); }
 
+    /// <summary>Whether nothing happens on a connection before its client has spoken.</summary>
+    public bool ClientSpeaksFirst => Protocol == ListenerProtocol.Http || ProxyProtocol == ProxyProtocolMode.Required;
+
     public Timeouts Timeouts { get; init; } = Timeouts.Default;
 
     /// <summary>How many connections one client address may have open, over all loops; 0: any number.</summary>

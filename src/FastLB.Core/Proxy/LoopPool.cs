@@ -97,7 +97,7 @@ public sealed partial class LoopPool : OwnCacheLines
             return null;
         }
 
-        if (affinity.Session != 0 && PickOfSession(affinity.Session, tried, now) is { } own)
+        if (affinity.Session != 0 && _seen.Table is not null && PickOfSession(affinity.Session, tried, now) is { } own)
         {
             return own;
         }
@@ -112,7 +112,7 @@ public sealed partial class LoopPool : OwnCacheLines
     }
 
     private static bool IsGood(UpstreamPool upstream, Worker? tried, long now) =>
-        !upstream.IsOut(now) && !ReferenceEquals(upstream.Worker, tried) && upstream.MayTake(now);
+        !upstream.IsOut(now) && !upstream.Worker.IsSameAs(tried) && upstream.MayTake(now);
 
     /// <summary>
     /// Whether a worker in its slow start is passed over this time: with a chance that falls from one to nothing while it grows into its share. It
@@ -172,7 +172,7 @@ public sealed partial class LoopPool : OwnCacheLines
         var ready = _seen.Workers.Ready;
         for (var i = 0; i < ready.Length; i++)
         {
-            if (!ReferenceEquals(ready[i], tried) && !_upstreams[i].IsOut(_proxy.Loop.NowMs))
+            if (!ready[i].IsSameAs(tried) && !_upstreams[i].IsOut(_proxy.Loop.NowMs))
             {
                 return true;
             }
@@ -308,7 +308,7 @@ public sealed partial class LoopPool : OwnCacheLines
         var ready = _seen.Workers.Ready;
         for (var i = 0; i < ready.Length; i++)
         {
-            if ((evenOut || !_upstreams[i].IsOut(now)) && !ReferenceEquals(ready[i], tried) && _upstreams[i].MayTake(now))
+            if ((evenOut || !_upstreams[i].IsOut(now)) && !ready[i].IsSameAs(tried) && _upstreams[i].MayTake(now))
             {
                 _candidates[count++] = ready[i];
             }

@@ -22,6 +22,7 @@ public sealed class ProxyLoop : OwnCacheLines
     private readonly FreeList<UpstreamConnection> _freeUpstreams = new(MaxFree);
     private readonly FreeList<Relay> _freeRelays = new(MaxFree);
     private ClientConnection? _open;
+    private readonly List<LoopPool> _gone = [];
     private LoopPool[] _pools = [];
 
     /// <param name="loop">The loop that this is a part of.</param>
@@ -92,7 +93,16 @@ public sealed class ProxyLoop : OwnCacheLines
     public void CutOff() => ForEachOpen(connection => connection.CutOff());
 
     /// <summary>A pool's snapshot was swapped.</summary>
-    public void OnPublished(Pool pool) => PartOf(pool)?.ServeQueue();
+    public void OnPublished(Pool pool)
+    {
+        PartOf(pool)?.ServeQueue();
+        if (_gone.Count > 0)
+        {
+            // At a pool that is no longer configured requests may still wait for a worker that was just starting.
+            _gone.Find(p => ReferenceEquals(p.Pool, pool))?.ServeQueue();
+            _gone.RemoveAll(p => p.Queue.Length == 0);
+        }
+    }
 
     /// <summary>The loop's part of a pool; null for one that it does not have, or no more. Any thread.</summary>
     public LoopPool? PartOf(Pool pool) => Array.Find(Pools, p => ReferenceEquals(p.Pool, pool));
@@ -113,6 +123,10 @@ public sealed class ProxyLoop : OwnCacheLines
         foreach (var gone in before.Except(parts))
         {
             gone.Retire(Array.Find(parts, p => p.Pool.Name == gone.Pool.Name));
+            if (gone.Queue.Length > 0)
+            {
+                _gone.Add(gone);
+            }
         }
     }
 

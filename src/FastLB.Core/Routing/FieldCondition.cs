@@ -70,7 +70,9 @@ internal sealed class FieldMatcher(FieldCondition condition)
     {
         foreach (ref readonly var line in head.Headers)
         {
-            if (line.NameLength == _name.Length && Ascii.EqualsIgnoreCase(source.Slice(line.NameStart, line.NameLength), _name)
+            // What does not go on, because a stranger made it up or something else takes its place, decides nothing.
+            var isSeen = line.Id is not (HeaderId.Superseded or HeaderId.XForwarded or HeaderId.Forwarded) || (line.Id != HeaderId.Superseded && head.TrustsForwarding);
+            if (isSeen && line.NameLength == _name.Length && Ascii.EqualsIgnoreCase(source.Slice(line.NameStart, line.NameLength), _name)
                 && Fits(source.Slice(line.ValueStart, line.ValueLength)))
             {
                 return true;
@@ -149,7 +151,7 @@ internal sealed class FieldMatcher(FieldCondition condition)
 /// </summary>
 internal sealed class RequestPattern(string expression)
 {
-    private readonly Regex _regex = new(expression, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+    private readonly Regex _regex = new(expression, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant | RegexOptions.Singleline);
 
     /// <summary>Whether it is found anywhere in the text, which is at most a head long.</summary>
     public bool IsIn(ReadOnlySpan<byte> text)

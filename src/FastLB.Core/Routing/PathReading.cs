@@ -60,6 +60,9 @@ internal static class PathReadings
         return count;
     }
 
+    /// <summary>Whether it has control bytes, which could only come encoded.</summary>
+    public static bool HasControls(ReadOnlySpan<byte> decoded) => decoded.ContainsAnyInRange((byte)0, (byte)0x1F) || decoded.Contains((byte)0x7F);
+
     /// <summary>Which of the ways make a difference for a decoded path.</summary>
     public static PathReading RelevantTo(ReadOnlySpan<byte> decoded)
     {
@@ -107,9 +110,9 @@ internal static class PathReadings
                 segment = segment[..semicolon];
             }
 
-            if ((how & PathReading.Dots) != 0 && (segment.SequenceEqual("."u8) || segment.SequenceEqual(".."u8)))
+            if ((how & PathReading.Dots) != 0 && DotsIn(segment) is var dots and > 0)
             {
-                count = segment.Length == 1 ? count : Math.Max(0, to[..count].LastIndexOf((byte)'/'));
+                count = dots == 1 ? count : Math.Max(0, to[..count].LastIndexOf((byte)'/'));
                 if (isLast)
                 {
                     to[count++] = (byte)'/';
@@ -129,6 +132,23 @@ internal static class PathReadings
 
             position = end + separator;
         }
+    }
+
+    /// <summary>1 for <c>.</c>, 2 for <c>..</c>, 0 for any other segment. What was encoded twice counts as well: some workers decode twice.</summary>
+    private static int DotsIn(ReadOnlySpan<byte> segment)
+    {
+        var dots = 0;
+        for (var position = 0; position < segment.Length && dots < 3; dots++)
+        {
+            if (PercentCoding.At(segment, position, out var length) != '.')
+            {
+                return 0;
+            }
+
+            position += length;
+        }
+
+        return dots < 3 ? dots : 0;
     }
 
     /// <summary>How many bytes separate two segments here; 0: none.</summary>

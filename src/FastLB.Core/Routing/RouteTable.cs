@@ -83,12 +83,23 @@ public sealed class RouteTable
         Span<byte> memory = stackalloc byte[2 * path.Length];
         var decoded = memory[..PathReadings.Decode(path, memory)];
         var reading = memory[path.Length..];
+        if (PathReadings.HasControls(decoded))
+        {
+            // Workers disagree on where such a path ends, and '.' of an expression does not match a line's end.
+            return Ambiguous;
+        }
+
         var rule = MatchReading(host, source, head, decoded, query);
         var relevant = PathReadings.RelevantTo(decoded);
         for (var how = PathReading.Slashes; how <= relevant; how++)
         {
-            if ((how & ~relevant) == 0
-                && MatchReading(host, source, head, reading[..PathReadings.Read(decoded, how, reading)], query) != rule)
+            if ((how & ~relevant) != 0)
+            {
+                continue;
+            }
+
+            var read = reading[..PathReadings.Read(decoded, how, reading)];
+            if (!read.SequenceEqual(decoded) && MatchReading(host, source, head, read, query) != rule)
             {
                 return Ambiguous;
             }

@@ -31,6 +31,22 @@ internal static class AdminAccess
         await next(context);
     });
 
+    /// <summary>
+    /// Where no token is asked for: a name that was made to point here (DNS rebinding) is no reason to tell a web page what goes on, so the Host header has to be an address or localhost.
+    /// Programs on this machine are all believed.
+    /// </summary>
+    public static void RequireLocalName(WebApplication application) => application.Use(async (context, next) =>
+    {
+        if (OperatorRoutes.IsLocalName(context.Request.Host.Host) || context.Request.Path.Equals("/healthz", StringComparison.Ordinal))
+        {
+            await next(context);
+            return;
+        }
+
+        await OperatorRoutes.Answer(
+            context, StatusCodes.Status403Forbidden, $"'{context.Request.Host.Host}' is not an address of the admin API; write its IP address or localhost, or configure a token");
+    });
+
     /// <summary>Whether the request brought the token, which no page in somebody's browser can know.</summary>
     public static bool IsTrusted(HttpContext context) => context.Items.ContainsKey(s_trusted);
 }

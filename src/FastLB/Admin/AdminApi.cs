@@ -86,6 +86,10 @@ internal sealed class AdminApi : IAsyncDisposable
         {
             AdminAccess.Require(application, token);
         }
+        else
+        {
+            AdminAccess.RequireLocalName(application);
+        }
 
         application.UseRouting();
         string[] reading = [HttpMethods.Get, HttpMethods.Head];

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using FastLB.Linux;
 
 namespace FastLB.Admin;
 
@@ -15,12 +16,7 @@ internal static class AdminSocket
     public static Socket Open(AdminSettings settings)
     {
         var endpoint = settings.Bind;
-        if (endpoint.IsUnix && File.Exists(endpoint.UnixPath) && !IsAnswered(endpoint))
-        {
-            // Left behind by a process that was killed.
-            File.Delete(endpoint.UnixPath);
-        }
-
+        StaleSocket.Remove(endpoint);
         var socket = new Socket(
             endpoint.IsUnix ? AddressFamily.Unix : endpoint.Address.AddressFamily,
             SocketType.Stream,
@@ -48,18 +44,4 @@ internal static class AdminSocket
         endpoint.IsUnix
             ? new UnixDomainSocketEndPoint(endpoint.UnixPath)
             : new IPEndPoint(endpoint.Address, endpoint.Port);
-
-    private static bool IsAnswered(Endpoint endpoint)
-    {
-        using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            probe.Connect(ToEndPoint(endpoint));
-            return true;
-        }
-        catch (SocketException failure)
-        {
-            return failure.SocketErrorCode != SocketError.ConnectionRefused;
-        }
-    }
 }

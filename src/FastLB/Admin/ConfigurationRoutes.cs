@@ -4,7 +4,8 @@ using Microsoft.AspNetCore.Http.Features;
 namespace FastLB.Admin;
 
 /// <summary>
-/// <c>POST /config</c>: without a body the file is read again, with one that configuration is served until the file is read again. 200 and what has changed, or 400
+/// <c>POST /config</c>: without a body the file is read again, with one that configuration is served until the file is read again, if the
+/// request brought the token or came by a unix socket: a configuration names programs to start. 200 and what has changed, or 400
 /// with every mistake, and then nothing has.
 /// </summary>
 internal static class ConfigurationRoutes
@@ -24,6 +25,15 @@ internal static class ConfigurationRoutes
 
             if (await OperatorRoutes.ReadBody(context, ConfigurationFile.MaxBytes) is not { } text)
             {
+                return;
+            }
+
+            if (!string.IsNullOrWhiteSpace(text) && !AdminAccess.IsTrusted(context) && context.Connection.RemoteIpAddress is not null)
+            {
+                await OperatorRoutes.Answer(
+                    context,
+                    StatusCodes.Status403Forbidden,
+                    "a configuration names programs that FastLB starts, so it is taken only with the admin API's token (admin.token) or on a unix socket; without a body the file is read again");
                 return;
             }
 

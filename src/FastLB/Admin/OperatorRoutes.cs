@@ -19,15 +19,15 @@ internal static class OperatorRoutes
 
     public static void Map(WebApplication application, Operator changes)
     {
-        Map(application, "/pools/{pool}/strategy", (values, body) => UseStrategy(changes, values, body));
-        Map(application, "/pools/{pool}/breaker", (values, body) => changes.ForceBreaker((string)values["pool"]!, null, body.Trim()));
-        Map(application, "/pools/{pool}/workers/{slot:int}/weight", (values, body) => SetWeight(changes, values, body));
-        Map(application, "/pools/{pool}/workers/{slot:int}/state", (values, body) => changes.Switch((string)values["pool"]!, Slot(values)!.Value, body.Trim()));
-        Map(application, "/pools/{pool}/instances", (values, body) => Scale(changes, values, body));
-        Map(application, "/pools/{pool}/workers", (values, body) => Add(changes, values, body), HttpMethods.Post);
-        Map(application, "/pools/{pool}/workers/{slot:int}", (values, _) => changes.Remove((string)values["pool"]!, Slot(values)!.Value), HttpMethods.Delete);
-        Map(application, "/routes/{route}/maintenance", (values, body) => changes.Maintain((string)values["route"]!, body.Trim()));
-        Map(application, "/pools/{pool}/workers/{slot:int}/breaker", (values, body) => changes.ForceBreaker((string)values["pool"]!, Slot(values), body.Trim()));
+        Map(application, changes, "/pools/{pool}/strategy", (values, body) => UseStrategy(changes, values, body));
+        Map(application, changes, "/pools/{pool}/breaker", (values, body) => changes.ForceBreaker((string)values["pool"]!, null, body.Trim()));
+        Map(application, changes, "/pools/{pool}/workers/{slot:int}/weight", (values, body) => SetWeight(changes, values, body));
+        Map(application, changes, "/pools/{pool}/workers/{slot:int}/state", (values, body) => changes.Switch((string)values["pool"]!, Slot(values)!.Value, body.Trim()));
+        Map(application, changes, "/pools/{pool}/instances", (values, body) => Scale(changes, values, body));
+        Map(application, changes, "/pools/{pool}/workers", (values, body) => Add(changes, values, body), HttpMethods.Post);
+        Map(application, changes, "/pools/{pool}/workers/{slot:int}", (values, _) => changes.Remove((string)values["pool"]!, Slot(values)!.Value), HttpMethods.Delete);
+        Map(application, changes, "/routes/{route}/maintenance", (values, body) => changes.Maintain((string)values["route"]!, body.Trim()));
+        Map(application, changes, "/pools/{pool}/workers/{slot:int}/breaker", (values, body) => changes.ForceBreaker((string)values["pool"]!, Slot(values), body.Trim()));
     }
 
     private static int? Slot(RouteValueDictionary values) =>
@@ -45,7 +45,7 @@ internal static class OperatorRoutes
         return false;
     }
 
-    private static void Map(WebApplication application, string pattern, Func<RouteValueDictionary, string, OperatorAnswer> change, string? method = null) =>
+    private static void Map(WebApplication application, Operator changes, string pattern, Func<RouteValueDictionary, string, OperatorAnswer> change, string? method = null) =>
         application.MapMethods(pattern, [method ?? HttpMethods.Put], (RequestDelegate)(async context =>
         {
             if (!await IsAllowed(context))
@@ -58,7 +58,7 @@ internal static class OperatorRoutes
                 return;
             }
 
-            var answer = change(context.Request.RouteValues, body);
+            var answer = changes.Exclusively(() => change(context.Request.RouteValues, body));
             await Answer(
                 context,
                 answer.Result switch
@@ -92,7 +92,7 @@ internal static class OperatorRoutes
         await context.Response.WriteAsync(text + "\n", context.RequestAborted);
     }
 
-    private static bool IsLocalName(string host) =>
+    public static bool IsLocalName(string host) =>
         host.Length == 0 || host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || IPAddress.TryParse(host, out _);
 
     private static OperatorAnswer UseStrategy(Operator changes, RouteValueDictionary values, string body)

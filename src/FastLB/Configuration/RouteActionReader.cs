@@ -13,6 +13,9 @@ internal sealed class RouteActionReader(Mistakes mistakes, string baseDirectory,
     public const int MaxBodyBytes = 60 * 1024;
 
     private const int MaxHeaders = 32;
+
+    /// <summary>All header lines of an answer together, its content type included.</summary>
+    private const int MaxHeadBytes = 8 * 1024;
     private const int DefaultRetryAfterSeconds = 60;
 
     private static readonly string[] Actions = ["pool", "redirect", "answer"];
@@ -178,10 +181,17 @@ internal sealed class RouteActionReader(Mistakes mistakes, string baseDirectory,
             headers.Add(new HeaderValue("Retry-After", retryAfter));
         }
 
+        var contentType = type?.Text ?? guessed;
+        var headBytes = contentType.Length + headers.Sum(h => h.Name.Length + h.Template.Length + 4);
+        if (headBytes > MaxHeadBytes)
+        {
+            mistakes.Error(answer.Node, $"{answer.Name}: its headers have {ByteSize.Text(headBytes)} together; at most {ByteSize.Text(MaxHeadBytes)} are answered");
+        }
+
         return new AnswerSettings
         {
             Status = answer.Number("status", 200, 599) ?? status,
-            ContentType = type?.Text ?? guessed,
+            ContentType = contentType,
             Body = body,
             Headers = headers,
         };

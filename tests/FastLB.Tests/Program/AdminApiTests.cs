@@ -257,7 +257,7 @@ public class AdminApiTests
         {
             var socket = AdminSocket.Open(new AdminSettings(endpoint ?? Endpoint.Ip(IPAddress.Loopback, 0)));
             var port = (socket.LocalEndPoint as IPEndPoint)?.Port ?? 1;
-            var api = await AdminApi.StartAsync(socket, getStatus, new Operator(new OperatorReach(() => [], (_, _) => false, () => [], (_, _) => false), NullLogger.Instance), stories ?? new NoStories(), null, token, NullLoggerProvider.Instance);
+            var api = await AdminApi.StartAsync(socket, getStatus, new Operator(new OperatorReach(change => change(), () => [], (_, _) => false, () => [], (_, _) => false), NullLogger.Instance), stories ?? new NoStories(), null, token, NullLoggerProvider.Instance);
             return new Running(api, new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") });
         }
 
