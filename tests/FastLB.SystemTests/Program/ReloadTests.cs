@@ -278,6 +278,7 @@ public abstract class ReloadTests(string engine) : TestsOfAnEngine(engine)
         await Change(fastlb, HttpMethod.Put, "/pools/app/workers/0/state", "off");
         await Change(fastlb, HttpMethod.Put, "/pools/app/instances", "3");
         await Eventually.True(async () => (await States(fastlb)) == "off ready ready", "three workers, one off");
+        Assert.Equal("off because the operator said so", (string)(await fastlb.Workers())[0]["why"]!);
         for (var i = 0; i < 20; i++)
         {
             using var client = await RawClient.Connect(fastlb.Endpoint);
