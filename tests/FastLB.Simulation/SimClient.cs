@@ -6,6 +6,15 @@ namespace FastLB.Simulation;
 /// <summary>How a simulated client behaves, besides what it asks for.</summary>
 internal sealed record ClientManners
 {
+    /// <summary>What it says before its first request: a PROXY header, or nothing.</summary>
+    public byte[] Hello { get; init; } = [];
+
+    /// <summary>Because of that it does not get a single byte.</summary>
+    public bool IsRefused { get; init; }
+
+    /// <summary>It goes on with a WebSocket that it was told to close.</summary>
+    public bool IgnoresGoodbyes { get; init; }
+
     /// <summary>How many requests it sends ahead of their answers.</summary>
     public int Depth { get; init; } = 1;
 
@@ -63,6 +72,8 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
     private int _tunnelLength;
     private int _tunnelQueued;
     private long _tunnelRead;
+    private SimFrames? _frames;
+    private bool _closeQueued;
 
     internal bool IsDone { get; private set; }
 
@@ -77,6 +88,9 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
     internal long TunnelRead => _tunnelRead;
 
     internal bool SawCleanEnd { get; private set; }
+
+    /// <summary>FastLB has ended its WebSocket, and not its worker or itself.</summary>
+    internal bool IsToldToClose => _frames?.CloseCode is 1001 or 1012;
 
     internal string? StickyCookie => _cookie;
 
@@ -102,6 +116,8 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
                 IsDone = true;
                 return;
             }
+
+            _out.Append(manners.Hello);
         }
 
         if (!network.IsDelayed())
@@ -166,7 +182,7 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
         }
 
         var isLast = _queued == requests.Count && !_bodyDue && _out.Count == 0 && _tunnelQueued == _tunnelLength;
-        if (isLast && !_endSent && (IsRaw || (manners.EndsAfterLast && TunnelRequest is null && !requests[^1].WantsUpgrade)))
+        if (isLast && !_endSent && ((IsRaw && (_frames is null || (_closeQueued && _frames.CloseCode >= 0))) || (manners.EndsAfterLast && TunnelRequest is null && !requests[^1].WantsUpgrade)))
         {
             _endSent = true;
             _socket!.ShutdownWrite();
@@ -225,9 +241,25 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
         while (IsRaw && _tunnelQueued < _tunnelLength && _out.Count < 4096)
         {
             var count = Math.Min(_tunnelLength - _tunnelQueued, 1 + network.Chance.Next(1000));
-            _out.Append(Pattern.Make(TunnelRequest!.Id, Pattern.Tunnel, count, _tunnelQueued));
+            var bytes = Pattern.Make(TunnelRequest!.Id, Pattern.Tunnel, count, _tunnelQueued);
+            _out.Append(_frames is null ? bytes : SimFrames.Make(network.Chance.Chance(0.7) ? (byte)0x82 : (byte)0x02, bytes, isFromClient: true, network.Chance));
             _tunnelQueued += count;
         }
+
+        QueueClose();
+    }
+
+    /// <summary>A WebSocket is closed by whoever wants to, and the other side says so too (RFC 6455 7.1.2). Whoever stays waits until it is told.</summary>
+    private void QueueClose()
+    {
+        if (_frames is null || _closeQueued || (IsToldToClose && manners.IgnoresGoodbyes) || (_frames.CloseCode < 0 && (TunnelRequest!.StaysOpen || _tunnelRead < _tunnelLength)))
+        {
+            return;
+        }
+
+        _closeQueued = true;
+        _tunnelLength = _tunnelQueued;
+        _out.Append(SimFrames.MakeClose(_frames.CloseCode < 0 ? 1000 : _frames.CloseCode, isFromClient: true, network.Chance));
     }
 
     private void SendBody()
@@ -248,6 +280,11 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
         {
             OnEnd(isReset: count < 0);
             return;
+        }
+
+        if (manners.IsRefused)
+        {
+            throw new SimulationFailedException($"the client of {requests[0].Id}, which must not come in, got {count} bytes");
         }
 
         _read += count;
@@ -285,6 +322,13 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
         }
 
         _status = int.Parse(parts[1], CultureInfo.InvariantCulture);
+        if (_queued == 0 && requests[0].IsShutOut && _status == 400)
+        {
+            // What it said first is taken for a request, and is none.
+            _queued = 1;
+            _isOver = true;
+        }
+
         if (_answered >= _queued)
         {
             throw new SimulationFailedException($"the client got '{StartLine}', for which it did not ask");
@@ -297,13 +341,13 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
             throw new SimulationFailedException($"the answer to {id} came where the one to {request.Id} belongs");
         }
 
-        if (id is not null && request.HasBrokenHead)
+        if (id is not null && (request.HasBrokenHead || request.IsShutOut || request.LocalStatus > 0))
         {
-            throw new SimulationFailedException($"a worker answered {request.Id}, whose head is malformed");
+            throw new SimulationFailedException($"a worker answered {request.Id}, which it must not see");
         }
 
         _isForeign = id is null;
-        if (_isForeign && !(_status is 400 or 404 or 405 or 408 or 411 or 413 or 414 or 417 or 429 or 431 or 501 or 502 or 503 or 504 or 505))
+        if (_isForeign && !(_status == request.LocalStatus || _status is 400 or 404 or 405 or 408 or 411 or 413 or 414 or 417 or 429 or 431 or 501 or 502 or 503 or 504 or 505))
         {
             throw new SimulationFailedException($"the balancer made up '{StartLine}'");
         }
@@ -329,6 +373,7 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
             }
 
             TunnelRequest = request;
+            _frames = request.IsWebSocket ? new SimFrames(isFromClient: false) : null;
             _tunnelLength = request.BodyLength;
             MarkAnswered(request);
             return BodyShape.Raw;
@@ -383,6 +428,22 @@ internal sealed class SimClient(SimNetwork network, Func<SimSocket?> connect, IR
     }
 
     protected override void OnRaw(ReadOnlySpan<byte> bytes)
+    {
+        if (_frames is { } frames)
+        {
+            frames.Feed(bytes, TakeTunnel);
+            if (frames.CloseCode is not (-1 or 1000 or 1001 or 1012))
+            {
+                throw new SimulationFailedException($"the WebSocket of {TunnelRequest!.Id} was closed with {frames.CloseCode}");
+            }
+
+            return;
+        }
+
+        TakeTunnel(bytes);
+    }
+
+    private void TakeTunnel(ReadOnlySpan<byte> bytes)
     {
         Pattern.Check(bytes, TunnelRequest!.Id, Pattern.Tunnel, _tunnelRead, "the client's tunnel");
         _tunnelRead += bytes.Length;

@@ -34,8 +34,24 @@ internal sealed class SimRequest
     /// <summary>No route leads anywhere.</summary>
     internal bool IsLost { get; set; }
 
+    /// <summary>Its client does not come in, because of what it says first or does not say.</summary>
+    internal bool IsShutOut { get; set; }
+
+    /// <summary>What the route itself answers; 0: a worker does.</summary>
+    internal int LocalStatus { get; set; }
+
+    internal string UpgradesTo { get; set; } = "echo";
+
+    /// <summary>Its client does not end the WebSocket of its own accord.</summary>
+    internal bool StaysOpen { get; set; }
+
+    internal bool IsWebSocket => WantsUpgrade && UpgradesTo == "websocket";
+
     /// <summary>No worker may take it for complete.</summary>
     internal bool HasBrokenBody { get; set; }
+
+    /// <summary>How many may, where it is idempotent: the first, one more when a kept connection was already gone (RFC 9112 9.3.1), and as many as retries are configured.</summary>
+    internal int MostArrivals { get; set; } = 3;
 
     /// <summary>How many worker connections saw its first line.</summary>
     internal int Arrivals { get; set; }

@@ -11,8 +11,18 @@ internal sealed class SimTcpClient(SimNetwork network, Func<SimSocket?> connect,
     private readonly byte[] _chunk = new byte[16 * 1024];
     private SimSocket? _socket;
     private bool _endSent;
+    private int _helloWritten;
 
     internal byte Identity { get; } = identity;
+
+    /// <summary>A PROXY header, or nothing.</summary>
+    internal byte[] Hello { get; init; } = [];
+
+    /// <summary>Who it is for its worker.</summary>
+    internal string Address { get; init; } = "";
+
+    /// <summary>It does not come in, because of what it says first or does not say.</summary>
+    internal bool IsShutOut { get; init; }
 
     internal bool IsDone { get; private set; }
 
@@ -50,13 +60,20 @@ internal sealed class SimTcpClient(SimNetwork network, Func<SimSocket?> connect,
     {
         if (Written < Length)
         {
-            var bytes = Written == 0
+            var bytes = _helloWritten < Hello.Length ? Hello.AsSpan(_helloWritten, network.Portion(Hello.Length - _helloWritten)).ToArray()
+                : Written == 0
                 ? [Identity]
                 : Pattern.Make(Identity, Pattern.Tunnel, network.Portion(Math.Min(Length - Written, 8192)), Written);
             var sent = _socket!.Write(bytes);
             if (sent < 0 && sent != -IoError.TryAgain)
             {
                 Close(reset: true);
+                return;
+            }
+
+            if (_helloWritten < Hello.Length)
+            {
+                _helloWritten += Math.Max(0, sent);
                 return;
             }
 
@@ -82,6 +99,11 @@ internal sealed class SimTcpClient(SimNetwork network, Func<SimSocket?> connect,
             SawCleanEnd = count == 0;
             Close(reset: count < 0);
             return;
+        }
+
+        if (IsShutOut)
+        {
+            throw new SimulationFailedException($"TCP client {Identity} must not come in, and a worker answers it");
         }
 
         var bytes = _chunk.AsSpan(0, count);

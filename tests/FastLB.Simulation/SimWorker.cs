@@ -1,5 +1,6 @@
 using System.Globalization;
 using FastLB.Core.Balancing;
+using FastLB.Core.Forwarding;
 using FastLB.Core.Loop;
 
 namespace FastLB.Simulation;
@@ -28,7 +29,8 @@ internal sealed record WorkerManners
 /// A worker's process, outside the loop. It accepts while it lives, reads requests with a reader of its own and answers each with
 /// a body that tells whose it is.
 /// </summary>
-internal sealed class SimWorker(SimNetwork network, Worker worker, WorkerManners manners, bool isTcp, Func<int, SimRequest> requestOf)
+internal sealed class SimWorker(
+    SimNetwork network, Worker worker, WorkerManners manners, bool isTcp, ProxyVersion header, Func<int, string> addressOf, Func<int, SimRequest> requestOf)
 {
     private readonly List<WorkerConnection> _connections = [];
 
@@ -60,7 +62,7 @@ internal sealed class SimWorker(SimNetwork network, Worker worker, WorkerManners
         }
     }
 
-    internal void Accept(SimSocket socket) => _connections.Add(new WorkerConnection(network, socket, manners, IsTcp, requestOf));
+    internal void Accept(SimSocket socket) => _connections.Add(new WorkerConnection(network, socket, manners, IsTcp, header, addressOf, requestOf));
 
     internal void Act()
     {

@@ -40,6 +40,7 @@ internal sealed partial class SimWorld
                 $"{worker.Worker} got a request after it had left");
         }
 
+        ReadRecords(all: false);
         CheckGuards();
         var unended = Begun() - Ended();
         Require(unended == pending, $"{unended} requests have no outcome, and connections have {pending}");
@@ -91,6 +92,7 @@ internal sealed partial class SimWorld
         Require(AllPools.All(p => p.Guards.ConnectionLimit?.InUse is null or 0 && p.Guards.RequestLimit?.InUse is null or 0), "a pool still has places taken");
         Require(!_draining || _proxy.IsDrained, "the drain did not end");
         CheckTunnels();
+        CheckRecords();
         if (_mood.IsCalm)
         {
             CheckCalm();
@@ -102,7 +104,7 @@ internal sealed partial class SimWorld
     {
         foreach (var request in _requests)
         {
-            Require(request.IsAnsweredByWorker, $"{request.Method} {request.Id} got {(request.IsAnswered ? request.AnsweredStatus : "no answer")} on a calm day: {request.Complaint}");
+            Require(request.LocalStatus > 0 ? request.AnsweredStatus == request.LocalStatus : request.IsAnsweredByWorker, $"{request.Method} {request.Id} got {(request.IsAnswered ? request.AnsweredStatus : "no answer")} on a calm day: {request.Complaint}");
         }
 
         foreach (var client in _tcpClients)
@@ -124,7 +126,7 @@ internal sealed partial class SimWorld
 
         foreach (var client in _clients)
         {
-            if (client.TunnelRequest is { } request && client.SawCleanEnd && client.TunnelRead != request.BodyLength)
+            if (client.TunnelRequest is { } request && client.SawCleanEnd && !client.IsToldToClose && client.TunnelRead != request.BodyLength)
             {
                 throw new SimulationFailedException($"the tunnel of {request.Id} ended cleanly after {client.TunnelRead} of {request.BodyLength} bytes");
             }

@@ -8,6 +8,8 @@ namespace FastLB.Simulation;
 /// <summary>Who lives in the world: its workers, its clients, and what these will ask for.</summary>
 internal sealed partial class SimWorld
 {
+    private const int MaxAttempts = 3;
+
     private void MakeWorkers()
     {
         var count = 1 + _chance.Next(3);
@@ -31,7 +33,6 @@ internal sealed partial class SimWorld
         }
     }
 
-    /// <summary>How readily the loop moves bytes. Drawn apart, so that the rest of a seed's world stays as it was.</summary>
     /// <summary>A quarter of the unquiet worlds has breakers, limits and retries of all kinds, tight enough to be met.</summary>
     private PoolSettings Guarded(PoolSettings settings, RandomSource chance)
     {
@@ -54,7 +55,7 @@ internal sealed partial class SimWorld
             Queue = new QueueSettings { Length = chance.Chance(0.5) ? 1024 : chance.Next(4), PriorityHeader = chance.Chance(0.5) ? "X-Client" : null },
             Retries = new RetrySettings
             {
-                Attempts = chance.Next(4),
+                Attempts = chance.Next(1 + MaxAttempts),
                 On = (RetryOn)chance.Next(32),
                 BackoffMs = chance.Next(200),
                 AttemptMs = chance.Chance(0.5) ? 0 : 10 + chance.Next(100),
@@ -75,6 +76,7 @@ internal sealed partial class SimWorld
         SuccessesToClose = 1 + chance.Next(2),
     };
 
+    /// <summary>How readily the loop moves bytes. Drawn apart, so that the rest of a seed's world stays as it was.</summary>
     private void DrawMoving(RandomSource chance)
     {
         ReadOnlySpan<int> worth = [1, 100, 1_000, 10_000, 64 * 1024, int.MaxValue];
@@ -89,12 +91,15 @@ internal sealed partial class SimWorld
         for (var i = 0; i < _mood.Clients; i++)
         {
             var address = new ClientAddress((uint)((192 << 24) + (168 << 16) + i + 1), (ushort)(40_000 + i));
+            var hello = Hello(address, isTcp: false, out var named, out var isShutOut, out var isRefused);
             List<SimRequest> requests = [];
             var onlyReads = _chance.Chance(_mood.IsPipelined ? 0.8 : 0.1);
             var count = 1 + _chance.Next(onlyReads ? 40 : _chance.Chance(0.2) ? 20 : 4);
             for (var n = 0; n < count; n++)
             {
-                var request = MakeRequest($"192.168.0.{i + 1}", onlyReads);
+                var request = MakeRequest(named, onlyReads);
+                request.IsShutOut = isShutOut;
+                request.MostArrivals = 2 + (_reloadChance > 0 && !_mood.IsCalm ? MaxAttempts : _pools[0].Settings.Retries.Attempts);
                 _requests.Add(request);
                 requests.Add(request);
                 if (request.HasBrokenHead || request.HasBrokenBody || request.AsksToClose || request.WantsUpgrade
@@ -104,10 +109,13 @@ internal sealed partial class SimWorld
                 }
             }
 
-            var total = requests.Sum(r => r.Head.Length + r.Body.Length);
+            var total = hello.Length + requests.Sum(r => r.Head.Length + r.Body.Length);
             var isRude = !_mood.IsCalm && _chance.Chance(0.3);
             var manners = new ClientManners
             {
+                Hello = hello,
+                IsRefused = isRefused,
+                IgnoresGoodbyes = !_mood.IsCalm && _hasWebSockets && _webSockets.Chance(0.2),
                 Depth = _chance.Chance(onlyReads ? 0.1 : 0.5) ? 1 : 1 + _chance.Next(onlyReads ? 40 : 10),
                 BreakAfterWritten = isRude && _chance.Chance(0.5) ? _chance.Next(total + 1) : -1,
                 BreakAfterRead = isRude && _chance.Chance(0.3) ? _chance.Next(2_000) : -1,
@@ -126,7 +134,8 @@ internal sealed partial class SimWorld
             var address = new ClientAddress((uint)((192 << 24) + (168 << 16) + 256 + i), (ushort)(50_000 + i));
             var length = 1 + _chance.Next(_mood.LargestRequestBody);
             var breakAfter = _mood.IsCalm || _chance.Chance(0.7) ? -1 : _chance.Next(length);
-            _tcpClients.Add(new SimTcpClient(_network, () => _network.ConnectTo(1, address), (byte)i, length, breakAfter));
+            var hello = Hello(address, isTcp: true, out var named, out var isShutOut, out _);
+            _tcpClients.Add(new SimTcpClient(_network, () => _network.ConnectTo(1, address), (byte)i, length, breakAfter) { Hello = hello, Address = named, IsShutOut = isShutOut });
         }
     }
 
@@ -140,7 +149,7 @@ internal sealed partial class SimWorld
         request.AsksToClose = request.IsHttp10 ? _chance.Chance(0.7) : _chance.Chance(oddity);
         var keeps = request.IsHttp10 && !request.AsksToClose;
         var hasBody = method is "POST" or "PUT" || (method == "DELETE" && _chance.Chance(0.3));
-        request.WantsUpgrade = !hasBody && !request.IsHttp10 && method == "GET" && _chance.Chance(oddity);
+        request.WantsUpgrade = !hasBody && !request.IsHttp10 && method == "GET" && (_chance.Chance(oddity) | IsWebSocket(request));
         var length = !hasBody && !request.WantsUpgrade ? 0
             : _chance.Chance(0.1) ? 0
             : _chance.Next(1 + (_chance.Chance(0.3) ? _mood.LargestRequestBody : Math.Min(_mood.LargestRequestBody, 500)));
@@ -161,11 +170,12 @@ internal sealed partial class SimWorld
         var framing = chunked ? "Transfer-Encoding: chunked\r\n" : hasBody ? $"Content-Length: {length}\r\n" : "";
         var padding = _chance.Chance(0.1) ? $"X-Padding: {new string('p', _chance.Next(Math.Min(20_000, 20 * Math.Min(1_000, _mood.LargestRequestBody))))}\r\n" : "";
         request.IsLost = !_mood.IsCalm && _chance.Chance(0.03);
-        var head = $"{method} {(request.IsLost ? "/none" : "/r/")}{request.Id} HTTP/1.{(request.IsHttp10 ? 0 : 1)}\r\n"
+        var path = OwnPath(request) ?? (request.IsLost ? "/none" : "/r/");
+        var head = $"{method} {path}{request.Id} HTTP/1.{(request.IsHttp10 ? 0 : 1)}\r\n"
             + (request.IsHttp10 && _chance.Chance(0.5) ? "" : "Host: example.com\r\n")
             + $"X-Id: {request.Id}\r\nX-Length: {body.Length}\r\nX-Forwarded-For: 6.6.6.6\r\n{padding}{framing}"
             + (request.Expects ? "Expect: 100-continue\r\n" : "")
-            + (request.WantsUpgrade ? "Connection: Upgrade, X-Gone\r\nUpgrade: echo\r\nX-Gone: 1\r\n"
+            + (request.WantsUpgrade ? $"Connection: Upgrade, X-Gone\r\nUpgrade: {request.UpgradesTo}\r\nX-Gone: 1\r\n"
                 : keeps ? "Connection: keep-alive\r\n"
                 : request.AsksToClose && !request.IsHttp10 ? "Connection: close\r\n"
                 : "")

@@ -81,6 +81,7 @@ internal sealed partial class SimWorld
             Sticky = before.Settings.Sticky,
             Timeouts = before.Settings.Timeouts,
             Acceleration = before.Settings.Acceleration,
+            ProxyProtocol = before.Settings.ProxyProtocol,
             Queue = new QueueSettings { Length = 1_000 + _reloadCount },
         };
         var pool = new Pool(Guarded(plain, _reloads), 1, before.Sticky, before);
@@ -105,7 +106,7 @@ internal sealed partial class SimWorld
 
     private void UseRoutes(bool isWrittenOtherwise)
     {
-        RouteRule[] rules = isWrittenOtherwise ? [new RouteRule("nobody.example.com", null, "raw"), new RouteRule(null, "/r/", "app")] : [new RouteRule(null, "/r/", "app")];
+        RouteRule[] rules = [.. isWrittenOtherwise ? [new RouteRule("nobody.example.com", null, "raw")] : Array.Empty<RouteRule>(), new RouteRule(null, "/r/", "app"), .. _ownRoutes];
         var listener = (HttpListener)_http;
         listener.Use(listener.Settings with { Routes = rules }, new RouteTable(rules), null, null);
     }

@@ -57,20 +57,22 @@ internal sealed partial class SimWorld
             _network.Trace = Note;
         }
 
+        DrawFeatures(seed);
+
         // Of its own chance, so that worlds without guards are what they were before there were any.
         var guards = new RandomSource(seed ^ 0xD1B54A32D192ED03);
         var sticky = _mood.IsSticky ? new StickySettings("FASTLB", null) : null;
         _pools =
         [
-            new Pool(Guarded(new PoolSettings { Name = "app", Strategy = _mood.Strategy, Sticky = sticky, Timeouts = _mood.Timeouts }, guards), sticky: sticky is null ? null : new StickyCookie("app", sticky, s_key)),
-            new Pool(Guarded(new PoolSettings { Name = "raw", Strategy = _mood.Strategy, Acceleration = (Acceleration)(seed % 4), Timeouts = _mood.Timeouts }, guards)),
+            new Pool(Guarded(new PoolSettings { Name = "app", ProxyProtocol = _headersToWorkers[0], Strategy = _mood.Strategy, Sticky = sticky, Timeouts = _mood.Timeouts }, guards), sticky: sticky is null ? null : new StickyCookie("app", sticky, s_key)),
+            new Pool(Guarded(new PoolSettings { Name = "raw", ProxyProtocol = _headersToWorkers[1], Strategy = _mood.Strategy, Acceleration = (Acceleration)(seed % 4), Timeouts = _mood.Timeouts }, guards)),
         ];
         _proxy = new ProxyLoop(_loop, _pools);
         var bind = Endpoint.Ip(IPAddress.Loopback, 8000);
-        RouteRule[] rules = [new RouteRule(null, "/r/", "app"), new RouteRule(null, "/none1", "") { Answer = new AnswerSettings { Status = 404, Body = "404\n"u8.ToArray() } }];
-        _http = new HttpListener(_proxy, new ListenerSettings { Bind = bind, Routes = rules, Timeouts = _mood.Timeouts },
+        RouteRule[] rules = [new RouteRule(null, "/r/", "app"), .. _ownRoutes, new RouteRule(null, "/none1", "") { Answer = new AnswerSettings { Status = 404, Body = "404\n"u8.ToArray() } }];
+        _http = new HttpListener(_proxy, WithFeatures(new ListenerSettings { Bind = bind, Routes = rules, Timeouts = _mood.Timeouts }),
             new RouteTable(rules));
-        _tcp = new TcpListener(_proxy, new ListenerSettings { Bind = bind, Routes = [new RouteRule(null, null, "raw")], Timeouts = _mood.Timeouts });
+        _tcp = new TcpListener(_proxy, WithFeatures(new ListenerSettings { Bind = bind, Routes = [new RouteRule(null, null, "raw")], Timeouts = _mood.Timeouts }));
         _loop.Listen(_http, _network.OpenBacklog());
         _loop.Listen(_tcp, _network.OpenBacklog());
         DrawReloads(seed);
@@ -349,7 +351,8 @@ internal sealed partial class SimWorld
         var endpoint = Endpoint.Ip(new IPAddress([10, 0, (byte)(_nextWorkerAddress >> 8), (byte)_nextWorkerAddress]), 80);
         _nextWorkerAddress++;
         var worker = new Worker(isTcp ? "raw" : "app", slot, generation, endpoint, loops: 1, settings: _pools[isTcp ? 1 : 0].Settings);
-        _workers.Add(new SimWorker(_network, worker, _mood.Workers, isTcp, id => id >= 0 && id < _requests.Count
+        var header = _headersToWorkers[isTcp ? 1 : 0];
+        _workers.Add(new SimWorker(_network, worker, _mood.Workers, isTcp, header, identity => _tcpClients[identity].Address, id => id >= 0 && id < _requests.Count
             ? _requests[id]
             : throw new SimulationFailedException($"a worker got a request {id}, which nobody sent")));
     }

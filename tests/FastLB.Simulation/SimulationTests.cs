@@ -21,12 +21,17 @@ public sealed class SimulationTests
         var pipelined = 0L;
         var moved = 0L;
         var reloads = 0L;
+        var (headers, goodbyes, records, local) = (0L, 0L, 0L, 0L);
         for (var seed = first; seed < first + seeds; seed++)
         {
             var world = Live((ulong)seed);
             pipelined += world.PipelinedRequests;
             moved += world.BytesMoved;
             reloads += world.Reloads;
+            headers += world.ClientHeaders;
+            goodbyes += world.Goodbyes;
+            records += world.Records;
+            local += world.LocalAnswers;
             foreach (var outcome in Enum.GetValues<Outcome>())
             {
                 outcomes[(int)outcome] += world.Of(outcome);
@@ -36,6 +41,7 @@ public sealed class SimulationTests
         // A simulator that never gets to an ending does not test it. A full queue takes a thousand clients: ScenarioTests has one; listeners are full in FullListenerScenarioTests.
         Assert.True(seeds < 1_000 || moved > 0, "in no world bytes were moved");
         Assert.True(seeds < 1_000 || reloads > seeds / 2, $"only {reloads} times another configuration came in {seeds} worlds");
+        Assert.True(seeds < 1_000 || (headers > seeds / 10 && goodbyes > seeds / 200 && records > seeds && local > seeds / 10), $"in {seeds} worlds: {headers} PROXY headers, {goodbyes} goodbyes, {records} records, {local} answers of routes");
         var missing = Enum.GetValues<Outcome>().Where(o => outcomes[(int)o] == 0 && o is not (Outcome.QueueFull or Outcome.ConnectionLimit)).Select(Outcomes.NameOf);
         Assert.True(seeds < 1_000 || pipelined > seeds, $"only {pipelined} requests were sent ahead in {seeds} worlds");
         Assert.True(seeds < 1_000 || !missing.Any(), $"in no world a request ended as {string.Join(", ", missing)}");

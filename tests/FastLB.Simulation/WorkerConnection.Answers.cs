@@ -11,7 +11,7 @@ internal sealed partial class WorkerConnection
         var chance = network.Chance;
         var isFaulty = manners.Fault > 0 && chance.Chance(manners.Fault);
         var wire = new MemoryStream();
-        _answerIsUpgrade = request.WantsUpgrade && Header("Upgrade") == "echo" && !chance.Chance(0.2);
+        _answerIsUpgrade = request.WantsUpgrade && Header("Upgrade") == request.UpgradesTo && !chance.Chance(0.2);
         _answerAtMs = network.NowMs + (manners.DelayMs == 0 ? 0 : chance.Next(manners.DelayMs));
         _answerIsUnframed = false;
         _isEarly = false;
@@ -23,7 +23,7 @@ internal sealed partial class WorkerConnection
 
         if (_answerIsUpgrade)
         {
-            _answer = SimRequest.Bytes($"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\nX-Id: {request.Id}\r\n\r\n");
+            _answer = SimRequest.Bytes($"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: {request.UpgradesTo}\r\nX-Id: {request.Id}\r\n\r\n");
             return;
         }
 

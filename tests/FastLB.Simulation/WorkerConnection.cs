@@ -1,11 +1,12 @@
 using System.Globalization;
+using FastLB.Core.Forwarding;
 using FastLB.Core.Loop;
 
 namespace FastLB.Simulation;
 
 /// <summary>One connection that a worker accepted.</summary>
 internal sealed partial class WorkerConnection(
-    SimNetwork network, SimSocket socket, WorkerManners manners, bool isTcp, Func<int, SimRequest> requestOf) : MessageReader
+    SimNetwork network, SimSocket socket, WorkerManners manners, bool isTcp, ProxyVersion header, Func<int, string> addressOf, Func<int, SimRequest> requestOf) : MessageReader
 {
     private enum Then
     {
@@ -38,10 +39,17 @@ internal sealed partial class WorkerConnection(
     private bool _answerIsUpgrade;
     private bool _endSeen;
     private bool _endSent;
+    private bool _closeQueued;
+
+    private readonly SimProxyHeader? _header = header == ProxyVersion.None ? null : new SimProxyHeader(header);
+    // The rest of a frame that comes later, with all that comes behind it.
+    private readonly ByteQueue _held = new();
+    private long _heldUntilMs;
+    private readonly SimFrames _frames = new(isFromClient: true);
 
     internal bool IsClosed => socket.IsClosed;
 
-    internal long WakeMs => _answer is not null && !_answerQueued && (_requestIsComplete || _isEarly) ? _answerAtMs : -1;
+    internal long WakeMs => _held.Count > 0 ? _heldUntilMs : _answer is not null && !_answerQueued && (_requestIsComplete || _isEarly) ? _answerAtMs : -1;
 
     private bool IsTunnel => isTcp || IsRaw;
 
@@ -67,6 +75,12 @@ internal sealed partial class WorkerConnection(
 
     private void Write()
     {
+        if (_held.Count > 0 && network.NowMs >= _heldUntilMs)
+        {
+            _out.Append(_held.Span);
+            _held.Clear();
+        }
+
         if (_answer is not null && !_answerQueued && (_requestIsComplete || _isEarly) && network.NowMs >= _answerAtMs)
         {
             _answerQueued = true;
@@ -93,7 +107,20 @@ internal sealed partial class WorkerConnection(
             return;
         }
 
-        if (_answerQueued)
+        if (_held.Count > 0)
+        {
+            return;
+        }
+
+        if (_closeQueued && !_endSent && !_endSeen)
+        {
+            if (!_isLeaving)
+            {
+                _isLeaving = true;
+                socket.ShutdownWrite();
+            }
+        }
+        else if (_answerQueued)
         {
             FinishAnswer();
         }
@@ -177,7 +204,7 @@ internal sealed partial class WorkerConnection(
 
     private void Read()
     {
-        if (IsTunnel && _out.Count > 4096)
+        if (IsTunnel && _out.Count + _held.Count > 4096)
         {
             return;
         }
@@ -199,9 +226,15 @@ internal sealed partial class WorkerConnection(
             return;
         }
 
-        if (isTcp)
+        var bytes = _header is null ? _chunk.AsSpan(0, count) : _header.Take(_chunk.AsSpan(0, count));
+        count = bytes.Length;
+        if (bytes.IsEmpty)
         {
-            OnRaw(_chunk.AsSpan(0, count));
+            network.Note();
+        }
+        else if (isTcp)
+        {
+            OnRaw(bytes);
         }
         else if (!_isLeaving)
         {
@@ -210,7 +243,7 @@ internal sealed partial class WorkerConnection(
                 _aheadBytes = _unread.Count + count;
             }
 
-            _unread.Append(_chunk.AsSpan(0, count));
+            _unread.Append(bytes);
             if (_answerQueued && _out.Count == 0 && _requestIsComplete && _then == Then.Stay)
             {
                 FinishAnswer();
@@ -236,9 +269,9 @@ internal sealed partial class WorkerConnection(
         }
 
         var request = requestOf(int.Parse(parts[1].AsSpan("/r/".Length), CultureInfo.InvariantCulture));
-        if (request.HasBrokenHead || request.IsLost)
+        if (request.HasBrokenHead || request.IsLost || request.IsShutOut || request.LocalStatus > 0)
         {
-            throw new SimulationFailedException($"the malformed head of {request.Id} reached a worker");
+            throw new SimulationFailedException($"{request.Id} reached a worker, which must not see it");
         }
 
         if (_aheadBytes > 0)
@@ -248,7 +281,7 @@ internal sealed partial class WorkerConnection(
 
         network.Trace?.Invoke($"worker: got '{line}'{(_aheadBytes > 0 ? " ahead" : "")}");
         request.Arrivals++;
-        if (request.Arrivals > (request.IsIdempotent ? 3 : 1))
+        if (request.Arrivals > (request.IsIdempotent ? request.MostArrivals : 1))
         {
             throw new SimulationFailedException($"{request.Method} {request.Id} reached {request.Arrivals} workers");
         }
@@ -287,6 +320,11 @@ internal sealed partial class WorkerConnection(
         if (Header("X-Forwarded-For") != request.ClientAddress)
         {
             throw new SimulationFailedException($"{request.Id} came for {Header("X-Forwarded-For")} and is of {request.ClientAddress}");
+        }
+
+        if (_header is not null && (_header.Source != request.ClientAddress || _persistentAnswers > 0))
+        {
+            throw new SimulationFailedException($"{request.Id} came as request {_persistentAnswers} on a connection of {_header.Source} and is of {request.ClientAddress}");
         }
 
         if (Header("Cookie")?.Contains("FASTLB", StringComparison.Ordinal) == true)
@@ -337,9 +375,53 @@ internal sealed partial class WorkerConnection(
         // A TCP client begins with one byte that says who it is.
         var start = _tunnelIdentity < 0 ? 1 : 0;
         _tunnelIdentity = start > 0 ? bytes[0] : _tunnelIdentity;
+        if (start > 0 && _header is not null && _header.Source != addressOf(_tunnelIdentity))
+        {
+            throw new SimulationFailedException($"TCP client {_tunnelIdentity} came as {_header.Source} and is {addressOf(_tunnelIdentity)}");
+        }
+
+        network.Note();
+        if (_request?.IsWebSocket == true)
+        {
+            _frames.Feed(bytes, EchoFrame);
+            QueueClose();
+            return;
+        }
+
         Pattern.Check(bytes[start..], _tunnelIdentity, Pattern.Tunnel, _tunnelRead + start, "the worker's tunnel");
         _tunnelRead += bytes.Length;
         _out.Append(bytes);
-        network.Note();
+    }
+
+    private void EchoFrame(ReadOnlySpan<byte> payload)
+    {
+        Pattern.Check(payload, _tunnelIdentity, Pattern.Tunnel, _tunnelRead, "the worker's WebSocket");
+        _tunnelRead += payload.Length;
+        SendFrame(SimFrames.Make(0x82, payload, isFromClient: false, network.Chance));
+    }
+
+    /// <summary>Now and then it rests in the middle of a frame.</summary>
+    private void SendFrame(byte[] frame)
+    {
+        if (_held.Count > 0)
+        {
+            _held.Append(frame);
+            return;
+        }
+
+        var now = network.Chance.Chance(0.2) ? network.Chance.Next(frame.Length) : frame.Length;
+        _heldUntilMs = network.NowMs + 1 + network.Chance.Next(3_000);
+        _out.Append(frame.AsSpan(0, now));
+        _held.Append(frame.AsSpan(now));
+    }
+
+    /// <summary>Says that it has heard the other side say goodbye, and nothing afterwards.</summary>
+    private void QueueClose()
+    {
+        if (_frames.CloseCode >= 0 && !_closeQueued)
+        {
+            _closeQueued = true;
+            SendFrame(SimFrames.MakeClose(_frames.CloseCode, isFromClient: false, network.Chance));
+        }
     }
 }

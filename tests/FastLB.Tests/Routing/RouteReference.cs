@@ -9,7 +9,13 @@ internal static class RouteReference
     public static int Find(IReadOnlyList<RouteRule> rules, string method, string host, string path)
     {
         var name = host.TrimEnd('.').ToLowerInvariant();
-        int[] found = [.. (rules.Any(r => r.PathPrefix is not null || r.PathExact is not null) ? Readings(path) : [path]).Select(p => First(rules, method, name, p)).Distinct()];
+        var hasPaths = rules.Any(r => r.PathPrefix is not null || r.PathExact is not null);
+        if (hasPaths && Decode(path).Any(c => c is < (char)0x20 or (char)0x7F))
+        {
+            return RouteTable.Ambiguous;
+        }
+
+        int[] found = [.. (hasPaths ? Readings(path) : [path]).Select(p => First(rules, method, name, p)).Distinct()];
         return found.Length == 1 ? found[0] : RouteTable.Ambiguous;
     }
 
@@ -57,13 +63,15 @@ internal static class RouteReference
         var kept = new List<string>();
         for (var i = 0; i < segments.Count; i++)
         {
-            if (segments[i] is not ("." or ".."))
+            // Some workers decode twice.
+            var segment = Decode(segments[i]);
+            if (segment is not ("." or ".."))
             {
                 kept.Add(segments[i]);
                 continue;
             }
 
-            if (segments[i] == ".." && kept.Count > 0)
+            if (segment == ".." && kept.Count > 0)
             {
                 kept.RemoveAt(kept.Count - 1);
             }
