@@ -4,11 +4,12 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-declare -A package=([curl]=curl [node]=nodejs [npm]=npm [wrk]=wrk [ab]=apache2-utils [cc]=gcc [promtool]=prometheus
-  [nginx]=nginx-light [haproxy]=haproxy [python3]=python3 [ss]=iproute2 [taskset]=util-linux)
+declare -A package=([curl]=curl [node]=nodejs [npm]=npm [wrk]=wrk [ab]=apache2-utils [h2load]=nghttp2-client [slowhttptest]=slowhttptest [cc]=gcc [promtool]=prometheus
+  [nginx]=nginx-light [haproxy]=haproxy [python3]=python3 [ss]=iproute2 [taskset]=util-linux
+  [/usr/lib/nginx/modules/ngx_stream_module.so]=libnginx-mod-stream)
 missing=()
 for tool in "${!package[@]}"; do
-  command -v "$tool" >/dev/null || missing+=("${package[$tool]}")
+  command -v "$tool" >/dev/null || [[ -e $tool ]] || missing+=("${package[$tool]}")
 done
 
 if ((${#missing[@]} > 0)); then

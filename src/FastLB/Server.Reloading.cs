@@ -128,7 +128,7 @@ public sealed partial class Server
             _ = LetGoAsync(removed, gone, settings);
         }
 
-        var text = plan.Describe() + note
+        var text = plan.Describe() + (forgetsChanges ? "; the operator's changes are undone" : "") + note
             + (plan.AtNextStart.Count > 0 ? $"; {string.Join(", ", plan.AtNextStart)}: takes effect at the next start" : "");
         LogReloaded(text);
         ListenerWarnings.Tell(settings, added, _log);

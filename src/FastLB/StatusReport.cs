@@ -151,7 +151,7 @@ internal sealed class StatusReport(Func<Pool[]> pools, ProxyLoop[] proxies, Loop
         if (byOperator != WorkerSwitch.On && status.State == WorkerStatus.Ready)
         {
             status = status with { State = byOperator == WorkerSwitch.Drain ? WorkerStatus.Draining : WorkerStatus.Off };
-            why ??= "the operator switched it so";
+            why ??= $"{status.State} because the operator said so";
         }
 
         return status with

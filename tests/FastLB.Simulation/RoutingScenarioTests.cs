@@ -35,6 +35,27 @@ public sealed class RoutingScenarioTests
     }
 
     [Fact]
+    public void What_a_stranger_says_of_earlier_hops_decides_no_route()
+    {
+        var stage = new Stage(routes:
+        [
+            new RouteRule(null, null, "app") { Fields = [new FieldCondition(FieldSource.Header, "X-Forwarded-Proto", FieldMatch.Exact, "https")] },
+            new RouteRule(null, null, "") { Answer = new AnswerSettings { Status = 403 } },
+        ]);
+        Assert.StartsWith("HTTP/1.1 403 ", stage.Client("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n\r\n").Heard, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_header_that_is_set_is_taken_away_with_underscores_as_well()
+    {
+        var stage = OnRoute(new RouteRule(null, null, "app") { RequestHeaders = new HeaderChangeSettings { Set = [new HeaderValue("X-User", "nobody")] } });
+        stage.Client("GET / HTTP/1.1\r\nHost: a\r\nX_User: admin\r\n\r\n");
+        var heard = stage.NextAtWorker().Heard;
+        Assert.Contains("X-User: nobody\r\n", heard, StringComparison.Ordinal);
+        Assert.DoesNotContain("admin", heard, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_fixed_answer_has_its_headers_and_the_connection_stays()
     {
         var stage = OnRoute(new RouteRule(null, "/robots.txt", "")

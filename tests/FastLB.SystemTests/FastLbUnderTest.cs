@@ -33,7 +33,7 @@ internal sealed partial class FastLbUnderTest : IAsyncDisposable
     /// Starts with this configuration, in which ADMIN and LISTEN, or LISTEN0 to LISTEN9, stand for free addresses, and DEMO for
     /// the command of the built-in demo worker.
     /// </summary>
-    public static async Task<FastLbUnderTest> Start(string yaml, bool waitUntilReady = true, string? directory = null, string[]? wrapper = null)
+    public static async Task<FastLbUnderTest> Start(string yaml, bool waitUntilReady = true, string? directory = null, string[]? wrapper = null, bool asksStatus = true)
     {
         var fastlb = new FastLbUnderTest();
         await fastlb.Write(yaml);
@@ -41,6 +41,13 @@ internal sealed partial class FastLbUnderTest : IAsyncDisposable
         fastlb.Program = RunningProgram.Start(
             wrapper?[0] ?? "dotnet", [.. wrapper is null ? [] : (string[])[.. wrapper[1..], "dotnet"], Repository.FastLbAssembly, "run", "-c", file], directory: directory);
         await (waitUntilReady ? fastlb.Ready() : fastlb.Answers(HttpStatusCode.ServiceUnavailable, HttpStatusCode.OK));
+        if (!asksStatus)
+        {
+            // It would be asked for its token.
+            fastlb.Port = fastlb.PortOf("LISTEN");
+            return fastlb;
+        }
+
         var status = await fastlb.Status();
         fastlb.Port = IPEndPoint.Parse((string)status["listeners"]![0]!["bind"]!).Port;
         return fastlb;

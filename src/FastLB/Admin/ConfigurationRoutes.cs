@@ -23,8 +23,11 @@ internal static class ConfigurationRoutes
                 size.MaxRequestBodySize = ConfigurationFile.MaxBytes;
             }
 
-            using var reader = new StreamReader(context.Request.Body);
-            var text = await reader.ReadToEndAsync(context.RequestAborted);
+            if (await OperatorRoutes.ReadBody(context, ConfigurationFile.MaxBytes) is not { } text)
+            {
+                return;
+            }
+
             if (!string.IsNullOrWhiteSpace(text) && !AdminAccess.IsTrusted(context) && context.Connection.RemoteIpAddress is not null)
             {
                 await OperatorRoutes.Answer(

@@ -53,8 +53,11 @@ internal static class OperatorRoutes
                 return;
             }
 
-            using var reader = new StreamReader(context.Request.Body);
-            var body = await reader.ReadToEndAsync(context.RequestAborted);
+            if (await ReadBody(context, MaxBodyBytes) is not { } body)
+            {
+                return;
+            }
+
             var answer = changes.Exclusively(() => change(context.Request.RouteValues, body));
             await Answer(
                 context,
@@ -66,6 +69,21 @@ internal static class OperatorRoutes
                 },
                 answer.Text);
         }));
+
+    /// <summary>The body as text; null when it was too large, which is answered then.</summary>
+    public static async Task<string?> ReadBody(HttpContext context, int maxBytes)
+    {
+        try
+        {
+            using var reader = new StreamReader(context.Request.Body);
+            return await reader.ReadToEndAsync(context.RequestAborted);
+        }
+        catch (BadHttpRequestException failure) when (failure.StatusCode == StatusCodes.Status413PayloadTooLarge)
+        {
+            await Answer(context, failure.StatusCode, $"the body is larger than {maxBytes / 1024} KB, the most that is read here");
+            return null;
+        }
+    }
 
     public static async Task Answer(HttpContext context, int status, string text)
     {

@@ -28,6 +28,10 @@ internal static class StatusTable
             text,
             ["LISTENER", "PROTOCOL", "CONNECTIONS"],
             [.. status.Listeners.Select(l => new[] { l.Bind, l.Protocol, l.Connections is { } connections ? Count(connections) : "-" })]);
+        foreach (var (listener, route) in status.Listeners.SelectMany(l => l.Maintenance.Select(route => (l.Bind, route))))
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"  {listener}: the operator switched maintenance of route {route}");
+        }
 
         foreach (var pool in status.Pools)
         {

@@ -91,7 +91,11 @@ internal static class AdminClient
     }
 
     public static string NobodyAnswers(Endpoint endpoint, HttpRequestException failure, string command) =>
-        $"nobody answers on {endpoint}: {failure.InnerException?.Message ?? failure.Message}. Is FastLB running? With another admin address: fastlb {command} --admin ADDRESS";
+        $"nobody answers on {endpoint}: {Reason(endpoint, failure)}. Is FastLB running? With another admin address: fastlb {command} --admin ADDRESS";
+
+    /// <summary>The framework has no word for a path that is not there, and says that an address cannot be assigned.</summary>
+    private static string Reason(Endpoint endpoint, HttpRequestException failure) =>
+        endpoint.IsUnix && !File.Exists(endpoint.UnixPath) ? "there is no such socket" : failure.InnerException?.Message ?? failure.Message;
 
     public static string NoAnswerInTime(Endpoint endpoint) => $"{endpoint} took the connection but did not answer within {Patience.TotalSeconds} s";
 }

@@ -15,10 +15,12 @@ internal sealed partial class YamlReference
     private YamlReference(string text) =>
         _lines = [.. text.Split('\n').Select((line, i) => (i + 1, line.Length - line.TrimStart(' ').Length, line.Trim(' '))).Where(l => l.Item3.Length > 0)];
 
+    private const int MaxKeyLength = 1024;
+
     public static string? Read(string text)
     {
-        // A key that stands before its colon in one line has at most 1024 characters (7.4.2, 8.2.2).
-        if (!Harmless().IsMatch(text) || text.Split('\n').Any(line => line.Length > 1_000))
+        // A key has at most 1024 characters and stands in one line (7.4.2), which the reference does not care to count.
+        if (!Harmless().IsMatch(text) || text.Split('\n').Any(line => line.Length > MaxKeyLength))
         {
             return null;
         }

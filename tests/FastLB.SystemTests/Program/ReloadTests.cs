@@ -124,6 +124,110 @@ public abstract class ReloadTests(string engine) : TestsOfAnEngine(engine)
     }
 
     [Fact]
+    public async Task A_listener_and_its_pool_that_go_together_answer_clients_that_ask_once_more()
+    {
+        const string other = """
+            loops: 2
+            admin: { bind: ADMIN }
+            listeners: [{ bind: LISTEN0, pool: app }OTHER]
+            pools:
+              app: { run: { command: DEMO, instances: 1 } }
+            """;
+        var both = other.Replace("OTHER", ", { bind: LISTEN1, pool: extra }", StringComparison.Ordinal) + "\n  extra: { run: { command: DEMO, instances: 1 } }";
+        await using var fastlb = await FastLbUnderTest.Start(both);
+        var second = new IPEndPoint(IPAddress.Loopback, fastlb.PortOf("LISTEN1"));
+        var clients = await Task.WhenAll(Enumerable.Range(0, 8).Select(async _ =>
+        {
+            var client = await RawClient.Connect(second);
+            Assert.Equal(200, (await client.Get("/")).Status);
+            return client;
+        }));
+
+        await fastlb.Reload(other.Replace("OTHER", "", StringComparison.Ordinal));
+
+        foreach (var client in clients)
+        {
+            var answer = await client.Get("/");
+            Assert.Equal((200, "close"), (answer.Status, answer.Headers.GetValueOrDefault("connection", "keep-alive")));
+            client.Dispose();
+        }
+
+        await Eventually.True(() => fastlb.Program.Errors.Contains("extra/0 generation 1 stopped", StringComparison.Ordinal), "the end of the other pool", () => fastlb.Program.Errors);
+    }
+
+    [Fact]
+    public async Task Reloads_that_come_all_at_once_are_done_one_after_the_other()
+    {
+        await using var fastlb = await FastLbUnderTest.Start(Plain);
+        var few = Plain;
+        var more = Plain.Replace("pool: app }]", "routes: [{ path: /x/, pool: extra }, { pool: app }] }]", StringComparison.Ordinal)
+            .Replace("pools: {", "pools: { extra: { workers: [\"unix:/run/none.sock\"] }, ", StringComparison.Ordinal);
+        using var http = new HttpClient();
+        await Task.WhenAll(Enumerable.Range(0, 6).Select(async writer =>
+        {
+            for (var i = 0; i < 40; i++)
+            {
+                await fastlb.Write((i + writer) % 2 == 0 ? few : more);
+                using var answer = await http.PostAsync(fastlb.Admin("/config"), null);
+
+                // A file that is being written may be read in the middle; that is refused, and nothing happens.
+                Assert.True(answer.StatusCode is HttpStatusCode.OK or HttpStatusCode.BadRequest);
+            }
+        }));
+
+        await fastlb.Reload(few);
+        using var client = await RawClient.Connect(fastlb.Endpoint);
+        Assert.Equal(200, (await client.Get("/")).Status);
+    }
+
+    [Fact]
+    public async Task Unix_listeners_that_go_disturb_no_other_connection_even_when_their_directory_has_gone_before()
+    {
+        var directory = Directory.CreateTempSubdirectory("fastlb-test-");
+        var unix = Plain.Replace("pool: app }]", $"pool: app }}, {{ bind: \"unix:{directory.FullName}/a.sock\", pool: app }}]", StringComparison.Ordinal);
+        await using var fastlb = await FastLbUnderTest.Start(unix);
+        using var stop = new CancellationTokenSource();
+        var load = Task.WhenAll(Enumerable.Range(0, 4).Select(async _ =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                using var client = await RawClient.Connect(fastlb.Endpoint);
+                Assert.Equal(200, (await client.Get("/healthz")).Status);
+            }
+        }));
+        for (var i = 0; i < 10; i++)
+        {
+            await fastlb.Reload(Plain);
+            await Eventually.True(() => !File.Exists($"{directory.FullName}/a.sock"), "the path is removed");
+            await fastlb.Reload(unix);
+            using var client = await RawClient.Connect(new System.Net.Sockets.UnixDomainSocketEndPoint($"{directory.FullName}/a.sock"));
+            Assert.Equal(200, (await client.Get("/")).Status);
+        }
+
+        directory.Delete(recursive: true);
+        await fastlb.Reload(Plain);
+        await Eventually.True(() => fastlb.Program.Errors.Contains("removed listener", StringComparison.Ordinal), "the last reload");
+        await stop.CancelAsync();
+        await load;
+        Assert.False(fastlb.Program.HasExited, fastlb.Program.Errors);
+    }
+
+    [Fact]
+    public async Task A_configuration_in_the_request_is_taken_only_with_the_token()
+    {
+        await using var fastlb = await FastLbUnderTest.Start(Plain);
+        using var http = new HttpClient();
+        using var refused = await http.PostAsync(fastlb.Admin("/config"), new StringContent(await File.ReadAllTextAsync(fastlb.ConfigurationFile)));
+        Assert.Equal(HttpStatusCode.Forbidden, refused.StatusCode);
+
+        await using var secured = await FastLbUnderTest.Start(Plain.Replace("bind: ADMIN }", "bind: ADMIN, token: 0123456789abcdef0123 }", StringComparison.Ordinal), waitUntilReady: false, asksStatus: false);
+        using var request = new HttpRequestMessage(HttpMethod.Post, secured.Admin("/config")) { Content = new StringContent(await File.ReadAllTextAsync(secured.ConfigurationFile)) };
+        request.Headers.Add("Authorization", "Bearer 0123456789abcdef0123");
+        using var taken = await http.SendAsync(request);
+        Assert.Equal("reloaded: nothing has changed", (await taken.Content.ReadAsStringAsync()).TrimEnd());
+    }
+
+    [Fact]
     public async Task A_file_with_a_mistake_changes_nothing_and_says_why()
     {
         await using var fastlb = await FastLbUnderTest.Start(Plain);
@@ -174,6 +278,7 @@ public abstract class ReloadTests(string engine) : TestsOfAnEngine(engine)
         await Change(fastlb, HttpMethod.Put, "/pools/app/workers/0/state", "off");
         await Change(fastlb, HttpMethod.Put, "/pools/app/instances", "3");
         await Eventually.True(async () => (await States(fastlb)) == "off ready ready", "three workers, one off");
+        Assert.Equal("off because the operator said so", (string)(await fastlb.Workers())[0]["why"]!);
         for (var i = 0; i < 20; i++)
         {
             using var client = await RawClient.Connect(fastlb.Endpoint);

@@ -90,6 +90,17 @@ public class PoolOverlayTests
         Assert.Equal(2, pool.Workers.Ready[0].Weight);
     }
 
+    [Fact]
+    public void Who_gets_the_slot_of_a_worker_that_left_gets_nothing_of_what_was_said_of_that_one()
+    {
+        var pool = new Pool(Reaching(1, 2));
+        pool.Change(overlay => overlay.WithSwitch(1, WorkerSwitch.Off) with { Weights = overlay.Weights.SetItem(1, 9) });
+
+        pool.Apply(Reaching(1, 3));
+
+        Assert.Equal(["0 at 1: 1", "1 at 3: 1"], pool.Workers.Ready.Select(w => $"{w.Slot} at {w.Endpoint.Port}: {w.Weight}"));
+    }
+
     private static PoolSettings Reaching(params int[] ports) => new() { Name = "app", Reached = [.. ports.Select(p => new ReachedWorker(At(p)))] };
 
     private static Endpoint At(int port) => Endpoint.Ip(IPAddress.Loopback, port);

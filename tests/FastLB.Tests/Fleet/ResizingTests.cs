@@ -87,6 +87,38 @@ public class ResizingTests
         Assert.Single(scenario.Supervisor.Slots);
     }
 
+    [Fact]
+    public void A_worker_that_has_just_taken_over_and_is_too_much_finishes_its_requests_as_well()
+    {
+        // The predecessor still drains in the same slot.
+        var scenario = SupervisorScenario.AllReady(2).Tell(new FleetEvent.RestartRolling()).Up(0, 2);
+        scenario.Tell(new FleetEvent.Drained(0, 1)).Exit(0, 1).Up(1, 2);
+        Assert.Contains(new FleetEffect.WatchDrained(1, 1), scenario.Effects);
+
+        scenario.Tell(Changed(1));
+        Assert.DoesNotContain(scenario.Effects, effect => effect is FleetEffect.Terminate);
+        Assert.Contains(new FleetEffect.WatchDrained(1, 2), scenario.Effects);
+        Assert.Equal("1.1 1.2", SupervisorScenario.Show(scenario.Effects.OfType<FleetEffect.Publish>().Last().Draining));
+
+        scenario.Tell(new FleetEvent.Drained(1, 2));
+        Assert.Contains(new FleetEffect.Terminate(1, 2), scenario.Effects);
+    }
+
+    [Fact]
+    public void A_slot_whose_two_processes_still_go_gets_no_third_one()
+    {
+        // Both start, are given up, and are slow to go; then the slot is wanted again and all are to be restarted.
+        var scenario = new SupervisorScenario(2).Tell(new FleetEvent.Start());
+        scenario.Tell(new FleetEvent.Spawned(0, 1)).Tell(new FleetEvent.Spawned(1, 1)).Tell(new FleetEvent.Answered(0, 1));
+        scenario.Tell(new FleetEvent.RestartRolling()).Up(0, 2).Tell(new FleetEvent.Drained(0, 1)).Exit(0, 1);
+        Assert.Contains(new FleetEffect.Spawn(1, 2), scenario.Effects);
+        scenario.Tell(new FleetEvent.Spawned(1, 2));
+
+        scenario.Tell(Changed(1)).Tell(Changed(2)).Tell(new FleetEvent.RestartRolling());
+
+        Assert.True(scenario.Supervisor.Slots[1].Processes.Count() <= 2);
+    }
+
     private static FleetEvent.Changed Changed(int instances, bool mustReplace = false) => new(SupervisorScenario.Settings(instances), mustReplace);
 
     private static IEnumerable<(int Slot, int Generation)> Spawned(SupervisorScenario scenario) =>

@@ -56,6 +56,20 @@ public class AdminApiTests
     }
 
     [Fact]
+    public async Task A_change_with_a_body_that_is_too_large_is_told_so()
+    {
+        await using var admin = await Running.StartAsync(() => StatusSample.Create());
+
+        using var body = new ByteArrayContent(new byte[OperatorRoutes.MaxBodyBytes + 1]);
+        var answer = await admin.Client.PutAsync("/pools/app/strategy", body);
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, answer.StatusCode);
+        Assert.Equal("the body is larger than 16 KB, the most that is read here\n", await answer.Content.ReadAsStringAsync());
+
+        using var fits = new ByteArrayContent(new byte[OperatorRoutes.MaxBodyBytes]);
+        Assert.Equal(HttpStatusCode.NotFound, (await admin.Client.PutAsync("/pools/app/strategy", fits)).StatusCode);
+    }
+
+    [Fact]
     public async Task The_status_command_asks_a_unix_socket_as_well()
     {
         var directory = Directory.CreateTempSubdirectory("fastlb-tests-").FullName;
@@ -70,7 +84,7 @@ public class AdminApiTests
         Assert.False(File.Exists(path), "the socket is removed at the end");
         using var error = new StringWriter();
         Assert.Equal(ExitCode.Failure, await InvokeAsync(error, "status", "--admin", $"unix:{path}"));
-        Assert.StartsWith($"nobody answers on unix:{path}", error.ToString(), StringComparison.Ordinal);
+        Assert.StartsWith($"nobody answers on unix:{path}: there is no such socket. Is", error.ToString(), StringComparison.Ordinal);
         Directory.Delete(directory);
     }
 

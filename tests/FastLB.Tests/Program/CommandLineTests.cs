@@ -150,6 +150,19 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Fact]
+    public void Check_binds_nothing_so_it_may_be_asked_beside_a_running_FastLB()
+    {
+        using var taken = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        taken.Start();
+        var file = Write("taken.yaml", $"listeners: [{{ bind: '{taken.LocalEndpoint}', pool: app }}]\npools: {{ app: {{ workers: [127.0.0.1:9001] }} }}\n");
+
+        var (exit, output, error) = Invoke("check", "-c", file);
+        Assert.True(exit == ExitCode.Ok, error);
+        Assert.Contains(" is right: ", output, StringComparison.Ordinal);
+        Assert.False(taken.Pending(), "check has connected to the address");
+    }
+
+    [Fact]
     public void A_file_is_run_with_the_log_format_that_was_asked_for()
     {
         var file = Write("fastlb.yaml", "listeners: [{ bind: 127.0.0.1:8000, pool: app }]\npools: { app: { workers: [127.0.0.1:9001] } }\n");

@@ -87,6 +87,16 @@ public partial class StatusTests
     }
 
     [Fact]
+    public void The_table_shows_the_routes_that_the_operator_closed()
+    {
+        var status = StatusSample.Create() with { Listeners = [new ListenerStatus("127.0.0.1:8000", "http", 3) { Maintenance = ["shop: on"] }] };
+        var table = StatusTable.Render(status).ReplaceLineEndings("\n");
+
+        Assert.Contains("\n127.0.0.1:8000  http      3\n  127.0.0.1:8000: the operator switched maintenance of route shop: on\n", table, StringComparison.Ordinal);
+        Assert.DoesNotContain("maintenance", StatusTable.Render(StatusSample.Create()), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_json_of_the_status_reads_back_as_it_was()
     {
         var json = JsonSerializer.Serialize(StatusSample.Create(), StatusJson.Default.ServerStatus);
