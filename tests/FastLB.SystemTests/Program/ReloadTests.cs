@@ -20,7 +20,7 @@ public abstract class ReloadTests(string engine) : TestsOfAnEngine(engine)
         await using var fastlb = await FastLbUnderTest.Start(Plain);
         var sockets = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => OpenWebSocket(fastlb)));
         var pids = await Pids(fastlb);
-        var load = RunningProgram.OutputOf("wrk", "-t1", "-c32", "-d20s", fastlb.Url("/healthz").ToString());
+        var load = RunningProgram.OutputOf("wrk", "-t1", "-c32", "-d8s", fastlb.Url("/healthz").ToString());
         var early = 0L;
         var number = 0;
         for (; number < 200 || !load.IsCompleted; number++)
