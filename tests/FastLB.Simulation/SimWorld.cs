@@ -275,6 +275,13 @@ internal sealed partial class SimWorld
     /// <summary>A new snapshot of some of the living workers; now and then one only drains, and now and then there is none.</summary>
     private void Publish(int pool)
     {
+        if (_former.Exists(f => f.Pool.Name == _pools[pool].Name && _proxy.PartOf(f.Pool) is not null))
+        {
+            // Who publishes goes over to another pool when every loop has (Server.Reloading.cs), and this one has not yet.
+            _nextEventMs = _network.NowMs + 1;
+            return;
+        }
+
         List<Worker> ready = [];
         List<Worker> draining = [];
         foreach (var worker in _workers)

@@ -162,7 +162,9 @@ public sealed partial class LoopPool : OwnCacheLines
     internal bool IsServing(UpstreamPool upstream)
     {
         Refresh();
-        return Array.IndexOf(_upstreams, upstream) >= 0 && !upstream.IsOut(_proxy.Loop.NowMs);
+
+        // Nobody tells a part of who comes and goes once another pool has taken its pool's place.
+        return ReferenceEquals(Current, this) && Array.IndexOf(_upstreams, upstream) >= 0 && !upstream.IsOut(_proxy.Loop.NowMs);
     }
 
     /// <summary>Whether there is a worker besides <paramref name="tried"/> that is not out, or none is known any more.</summary>
