@@ -118,7 +118,7 @@ internal sealed partial class SimWorld
     {
         foreach (var client in _tcpClients)
         {
-            if (client.SawCleanEnd && client.BytesRead != client.Length)
+            if (client.SawCleanEnd && client.BytesRead != client.Length && !client.IsShutOut)
             {
                 throw new SimulationFailedException($"TCP client {client.Identity} saw a clean end after {client.BytesRead} of {client.Length} bytes");
             }
