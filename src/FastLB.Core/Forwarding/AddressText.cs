@@ -29,18 +29,19 @@ internal static class AddressText
         if (text[0] == '[')
         {
             var close = text.IndexOf((byte)']');
-            return close > 0 && TryReadPortBehind(text[(close + 1)..], out var port) && TryReadIPv6(text[1..close], port, out address) && !address.IsNone;
+            return close > 0 && TryReadPortBehind(text[(close + 1)..], out var port) && TryReadIPv6(text[1..close], port, out address) && !address.IsUnspecified;
         }
 
         var colon = text.IndexOf((byte)':');
         if (colon >= 0 && text[(colon + 1)..].Contains((byte)':'))
         {
-            return TryReadIPv6(text, 0, out address) && !address.IsNone;
+            return TryReadIPv6(text, 0, out address) && !address.IsUnspecified;
         }
 
         ushort portOfIPv4 = 0;
         return (colon < 0 || TryReadPort(text[(colon + 1)..], out portOfIPv4))
-            && TryReadIPv4(colon < 0 ? text : text[..colon], portOfIPv4, out address);
+            && TryReadIPv4(colon < 0 ? text : text[..colon], portOfIPv4, out address)
+            && !address.IsUnspecified;
     }
 
     public static bool TryReadIPv4(ReadOnlySpan<byte> text, ushort port, out ClientAddress address)

@@ -106,7 +106,7 @@ public readonly struct ProxyHeader
 
     /// <summary>An address of zeros stands for nobody.</summary>
     private static ProxyHeader Named(int length, in ClientAddress source, in ClientAddress destination) =>
-        new() { Length = length, HasAddresses = !source.IsNone, Source = source, Destination = destination };
+        new() { Length = length, HasAddresses = !source.IsUnspecified, Source = source, Destination = destination };
 
     /// <summary>High half: unspecified, IPv4, IPv6, unix. Low half: unspecified, stream, datagram.</summary>
     private static bool IsKnownFamily(byte family) => family >> 4 <= 3 && (family & 15) <= 2;

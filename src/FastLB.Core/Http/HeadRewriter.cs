@@ -106,7 +106,7 @@ internal static class HeadRewriter
 
         var cookies = rewrite.StrippedCookie.IsEmpty ? 0u : 1u << (int)HeaderId.Cookie;
         CopyHeaders(source, head, facts.Connection, dropped | cookies, edits, ref writer);
-        if ((head.Present & cookies) != 0 && !(edits is { RemovesAny: true } && edits.Removes("Cookie"u8)))
+        if ((head.Present & cookies) != 0 && !facts.Connection.Names(source, "Cookie"u8) && !(edits is { RemovesAny: true } && edits.Removes("Cookie"u8)))
         {
             CopyCookies(source, head, rewrite.StrippedCookie, ref writer);
         }

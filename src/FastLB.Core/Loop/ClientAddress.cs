@@ -41,6 +41,9 @@ public readonly struct ClientAddress : IEquatable<ClientAddress>
     /// <summary>True for a peer without an address: a unix socket.</summary>
     public bool IsNone => _high == 0 && _low == 0;
 
+    /// <summary>Zeros of either family, which are no host's address (RFC 4291 2.5.2, RFC 1122 3.2.1.3).</summary>
+    public bool IsUnspecified => _high == 0 && _low is (0 or 0x0000_FFFF_0000_0000UL);
+
     /// <summary>The longest text that <see cref="TryFormat"/> writes.</summary>
     public const int MaxTextLength = 45;
 

@@ -43,6 +43,10 @@ internal static partial class AddressReference
     public static ClientAddress AddressOf(byte[] bytes, ushort port) =>
         bytes.Length == 4 ? new ClientAddress((uint)((bytes[0] << 24) | (bytes[1] << 16) | (bytes[2] << 8) | bytes[3]), port) : new ClientAddress(bytes, port);
 
+    /// <summary>Zeros of either family, IPv4 also in IPv6 (RFC 4291 2.5.2, 2.5.5.2), are nobody's address.</summary>
+    public static bool IsUnspecified(byte[] bytes) =>
+        bytes.All(b => b == 0) || (bytes.Length == 16 && bytes[..10].All(b => b == 0) && bytes[10] == 255 && bytes[11] == 255 && bytes[12..].All(b => b == 0));
+
     /// <summary>A node of RFC 7239 6 or of X-Forwarded-For, which also has IPv6 without brackets. Null: no address.</summary>
     public static ClientAddress? Node(string text)
     {
@@ -50,17 +54,17 @@ internal static partial class AddressReference
         if (brackets.Success)
         {
             ushort? port = brackets.Groups["port"].Success ? Port(brackets.Groups["port"].Value) : 0;
-            return IPv6(brackets.Groups["v6"].Value) is { } v6 && port is { } p && v6.Any(b => b != 0) ? AddressOf(v6, p) : null;
+            return IPv6(brackets.Groups["v6"].Value) is { } v6 && port is { } p && !IsUnspecified(v6) ? AddressOf(v6, p) : null;
         }
 
         if (text.Count(c => c == ':') > 1)
         {
-            return IPv6(text) is { } bare && bare.Any(b => b != 0) ? AddressOf(bare, 0) : null;
+            return IPv6(text) is { } bare && !IsUnspecified(bare) ? AddressOf(bare, 0) : null;
         }
 
         var parts = text.Split(':');
         ushort? portOf = parts.Length == 2 ? Port(parts[1]) : 0;
-        return IPv4(parts[0]) is { } v4 && portOf is { } q ? AddressOf(v4, q) : null;
+        return IPv4(parts[0]) is { } v4 && portOf is { } q && !IsUnspecified(v4) ? AddressOf(v4, q) : null;
     }
 
     /// <summary>Groups between colons; the last one of all may be an IPv4 address, which makes two groups.</summary>

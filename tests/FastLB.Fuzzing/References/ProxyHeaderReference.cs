@@ -6,8 +6,8 @@ using FastLB.Core.Loop;
 namespace FastLB.Fuzzing.References;
 
 /// <summary>
-/// proxy-protocol.txt of HAProxy, sections 2.1 and 2.2, in words. By design: of version 2 at most 2048 bytes; datagrams, unix sockets and families without a transport name nobody; IPv6
-/// zeros stand for nobody; what version 1 says behind UNKNOWN is passed over, as 2.1 demands.
+/// proxy-protocol.txt of HAProxy, sections 2.1 and 2.2, in words. By design: of version 2 at most 2048 bytes; datagrams, unix sockets and families without a transport name nobody; zeros
+/// stand for nobody; what version 1 says behind UNKNOWN is passed over, as 2.1 demands.
 /// </summary>
 internal static partial class ProxyHeaderReference
 {
@@ -110,7 +110,7 @@ internal static partial class ProxyHeaderReference
     }
 
     private static Verdict Named(int length, byte[] source, ushort from, byte[] destination, ushort to) =>
-        source.Length == 16 && source.All(b => b == 0)
+        AddressReference.IsUnspecified(source)
             ? new Verdict(ParseStatus.Done, length)
             : new Verdict(ParseStatus.Done, length, AddressReference.AddressOf(source, from), AddressReference.AddressOf(destination, to));
 }

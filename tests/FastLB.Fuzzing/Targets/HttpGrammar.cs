@@ -11,7 +11,7 @@ internal static class HttpGrammar
     private static readonly string[] s_methods = ["GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "M-SEARCH", "get", "X"];
     private static readonly string[] s_targets = ["/", "/a/b?c=d", "*", "http://h/", "http://h:80", "https://[::1]:8/p?q", "HTTP://h?q", "ftp://h/", "/%41/../x", "h:80", "//x//", "http://u@h/"];
     private static readonly string[] s_hosts = ["a", "example.com", "a:80", "[::1]", "[::1]:443", "1.2.3.4:", "", "a,b", "a:99999", "%41", "%4", "[::1", "a b", "A-1._~!$&'()*+;="];
-    private static readonly string[] s_options = ["close", "keep-alive", "upgrade", "Close", "X-A", "host", "content-length", "", "x y", "te"];
+    private static readonly string[] s_options = ["close", "keep-alive", "upgrade", "Close", "X-A", "host", "content-length", "", "x y", "te", "cookie"];
 
     private static readonly string[] s_lines =
     [

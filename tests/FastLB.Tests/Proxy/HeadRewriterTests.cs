@@ -52,6 +52,16 @@ public class HeadRewriterTests
         Assert.Contains("\r\nCookie: FASTLB=1\r\n", Request("GET / HTTP/1.1\r\nHost: a\r\nCookie: FASTLB=1\r\n\r\n"), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("FASTLB")]
+    public void Cookies_that_are_meant_for_one_hop_go_no_further_whether_ours_is_taken_out_or_not(string stripped)
+    {
+        const string cookies = "GET / HTTP/1.1\r\nHost: a\r\nCookie: a=1\r\n";
+        Assert.DoesNotContain("a=1", Request(cookies + "Connection: cookie\r\n\r\n", stripped), StringComparison.Ordinal);
+        Assert.Contains("\r\nCookie: a=1\r\n", Request(cookies + "Connection: x-cookie\r\n\r\n", stripped), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void The_absolute_form_becomes_the_origin_form_and_its_host_wins()
     {
