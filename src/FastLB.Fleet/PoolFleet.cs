@@ -92,14 +92,15 @@ internal sealed class PoolFleet
         _launcher.Use(run);
         if (!ReferenceEquals(pool, _pool))
         {
+            var before = _pool;
             _pool = pool;
             foreach (var worker in _running.Values)
             {
-                var present = pool.Members.Ready.Concat(pool.Members.Draining).FirstOrDefault(w => w.Slot == worker.Key.Slot && w.Generation == worker.Key.Generation);
-                worker.Worker = present ?? worker.Worker.Under(pool.Settings);
+                worker.Worker = pool.Own(worker.Worker);
             }
 
             Perform(_published);
+            before.PassOnTo(null);
         }
 
         Tell(new FleetEvent.Changed(run, mustReplace));

@@ -14,6 +14,9 @@ public enum OperatorResult
     Done,
     NotFound,
     Wrong,
+
+    /// <summary>Not now; nothing is wrong with it.</summary>
+    Busy,
 }
 
 /// <summary>What an operator's changes reach of the running server. Any thread but a loop's.</summary>
@@ -193,8 +196,6 @@ public sealed partial class Operator(OperatorReach reach, ILogger log)
         {
             Added = overlay.Added.RemoveAll(r => r.Endpoint.Equals(worker.Endpoint)),
             Removed = pool.Settings.Reached.Any(r => r.Endpoint.Equals(worker.Endpoint)) ? overlay.Removed.Add(worker.Endpoint) : overlay.Removed,
-            Switches = overlay.Switches.Remove(slot),
-            Weights = overlay.Weights.Remove(slot),
         });
         LogRemoved(pool.Name, slot, worker.Endpoint.ToString());
         return new OperatorAnswer(OperatorResult.Done, $"worker {worker.Name} at {worker.Endpoint} is gone; {worker.InFlight} requests in flight there go on");
@@ -264,30 +265,24 @@ public sealed partial class Operator(OperatorReach reach, ILogger log)
             return NoPool(poolName);
         }
 
-        if (wish is not ("open" or "closed" or "auto"))
+        BreakerForce? force = wish switch { "open" => BreakerForce.Open, "closed" => BreakerForce.Closed, "auto" => BreakerForce.None, _ => null };
+        if (force is null)
         {
             return new OperatorAnswer(OperatorResult.Wrong, $"breaker: expected open, closed or auto, found '{wish}'");
         }
 
-        var who = slot is null ? $"pool {pool.Name}" : $"worker {pool.Name}/{slot}";
-        var breakers = slot is null
-            ? [pool.Guards.Breaker]
-            : pool.Members.Ready.Where(w => w.Slot == slot).Select(w => w.Breaker).ToArray();
-        if (breakers.Length == 0)
+        if (slot is { } asked && !HasSlot(pool, asked))
         {
-            return NoWorker(pool, slot ?? 0);
+            return NoWorker(pool, asked);
         }
 
-        if (breakers.Contains(null))
+        var who = slot is null ? $"pool {pool.Name}" : $"worker {pool.Name}/{slot}";
+        if (slot is null ? pool.Settings.PoolBreaker is null : pool.Settings.Breaker is null)
         {
             return new OperatorAnswer(OperatorResult.Wrong, $"{who} has no breaker; configure '{(slot is null ? "poolBreaker" : "breaker")}' in the pool");
         }
 
-        foreach (var breaker in breakers)
-        {
-            breaker!.Force(wish switch { "open" => BreakerForce.Open, "closed" => BreakerForce.Closed, _ => BreakerForce.None }, MonotonicClock.NowMs);
-        }
-
+        pool.Change(overlay => overlay.WithBreaker(slot, force.Value, MonotonicClock.NowMs));
         return new OperatorAnswer(OperatorResult.Done, wish == "auto" ? $"the breaker of {who} judges by itself" : $"the breaker of {who} is forced {wish}");
     }
 

@@ -16,9 +16,10 @@ public sealed record ReloadResult(bool IsDone, string Text);
 /// <list type="number">
 /// <item>the new configuration has been read and is right as a whole; the difference to the present one is made out (<see cref="ReloadPlan"/>);</item>
 /// <item>listeners that come are bound, so that an address in use is told before anything has changed;</item>
-/// <item>pools that come are made, those that can go on where they stand are told their new settings, others get a successor that takes over their workers;</item>
+/// <item>pools that come are made, and where FastLB runs their workers these are ready before anything has changed (Server.Arriving.cs);</item>
+/// <item>pools that can go on where they stand are told their new settings, others get a successor that takes over their workers;</item>
 /// <item>every loop, in one turn, takes over the pools, then the routes that lead to them, then accepts for the new listeners; only when all have done so goes it on;</item>
-/// <item>the fleet starts processes for what has come and changes what runs;</item>
+/// <item>the fleet changes what runs;</item>
 /// <item>listeners that go accept what waits in their queues, and nothing more; then the workers of pools that go finish and stop; those who came by such listeners, and what runs at
 /// such pools, have the drain time to finish (Server.LettingGo.cs).</item>
 /// </list>
@@ -26,6 +27,9 @@ public sealed record ReloadResult(bool IsDone, string Text);
 /// </summary>
 public sealed partial class Server
 {
+    /// <summary>Less than the commands wait for an answer.</summary>
+    private const int LongestWaitForReloadMs = 3_000;
+
     private readonly SemaphoreSlim _reloading = new(1, 1);
     private readonly CancellationTokenSource _ended = new();
     private readonly CancellationToken _endedToken;
@@ -74,7 +78,20 @@ public sealed partial class Server
             return new ReloadResult(false, failure.Message);
         }
 
-        // 3. Pools. What cannot change while FastLB runs stays as it is, and is told again at the next reload.
+        // 3. Pools that come.
+        var retiring = _retiring.Select(r => r.Run.PoolName).ToHashSet();
+        var arriving = plan.Pools
+            .Where(p => p is { Run: not null, RunBefore: null } && !retiring.Contains(p.Name))
+            .Select(p => (Pool: MakePool(p.Settings!, _threads.Length, before: null), Run: p.Run!))
+            .ToArray();
+        if (await WhyNotReadyAsync(arriving).ConfigureAwait(false) is { } problem)
+        {
+            Abandon(added);
+            LogNotReloaded(problem);
+            return new ReloadResult(false, problem);
+        }
+
+        // 4. Pools that stay. What cannot change while FastLB runs stays as it is, and is told again at the next reload.
         if (forgetsChanges)
         {
             _wantedInstances.Clear();
@@ -84,7 +101,13 @@ public sealed partial class Server
             }
         }
 
-        Pool[] pools = [.. plan.Pools.Where(p => p.Kind != PoolChangeKind.Removed).Select(change => TakeOver(change, before, forgetsChanges))];
+        var arrived = arriving.ToDictionary(a => a.Pool.Name, a => a.Pool);
+        Pool[] pools = [.. plan.Pools.Where(p => p.Kind != PoolChangeKind.Removed).Select(change => arrived.GetValueOrDefault(change.Name) ?? TakeOver(change, before, forgetsChanges))];
+        foreach (var pool in arrived.Values)
+        {
+            pool.Published = TellLoops;
+        }
+
         var kept = before.Listeners.Where(l => plan.Kept.Any(k => ReloadPlan.HasSameSockets(k, l.Settings))).ToArray();
         var removed = before.Listeners.Except(kept).ToArray();
         _total.Limit = next.MaxConnections;
@@ -97,7 +120,7 @@ public sealed partial class Server
         _running = new Running(settings, pools, [.. kept, .. added]);
         _watch.Use(pools);
 
-        // 4. The loops.
+        // 5. The loops.
         OnEachLoop(i =>
         {
             _proxies[i].UsePools(pools);
@@ -115,13 +138,18 @@ public sealed partial class Server
         // What the loops take over must not change under them, so the next reload waits as well.
         await EveryLoopAsync().ConfigureAwait(false);
 
-        // 5. The fleet. Pools that go keep their workers until nobody is sent there any more.
+        // 6. The fleet. Pools that go keep their workers until nobody is sent there any more.
         Pool[] gone = [.. before.Pools.Where(p => pools.All(now => now.Name != p.Name))];
+        foreach (var pool in gone)
+        {
+            _wantedInstances.Remove(pool.Name);
+        }
+
         _retiring.RemoveAll(r => settings.Runs.Any(run => run.PoolName == r.Run.PoolName));
         _retiring.AddRange(gone.SelectMany(p => before.Settings.Runs.Where(r => r.PoolName == p.Name).Select(r => (p, r))));
         var note = TellFleet();
 
-        // 6. What goes.
+        // 7. What goes.
         if (removed.Length > 0 || gone.Length > 0)
         {
             _leaving.AddRange(removed);
@@ -146,7 +174,11 @@ public sealed partial class Server
     /// <summary>An operator's change and a reload wait for each other, so that neither is made to something that the other has just replaced.</summary>
     private OperatorAnswer Exclusively(Func<OperatorAnswer> change)
     {
-        _reloading.Wait();
+        if (!_reloading.Wait(LongestWaitForReloadMs))
+        {
+            return new OperatorAnswer(OperatorResult.Busy, "a reload waits for the workers of new pools; try again when it is done");
+        }
+
         try
         {
             return _draining ? new OperatorAnswer(OperatorResult.Wrong, "FastLB is stopping") : change();
@@ -212,6 +244,12 @@ public sealed partial class Server
 
         var pool = MakePool(change.Settings!, _threads.Length, present);
         pool.Published = TellLoops;
+        if (change is { Run: not null, RunBefore: not null })
+        {
+            // The fleet publishes to the old one until it is told, after the loops.
+            present?.PassOnTo(pool);
+        }
+
         return pool;
     }
 

@@ -229,6 +229,16 @@ public sealed partial class Server : IAsyncDisposable
         }
     }
 
+    /// <summary>They were bound for nothing: no loop has taken them over.</summary>
+    private void Abandon(IEnumerable<ServedListener> listeners)
+    {
+        foreach (var listener in listeners)
+        {
+            listener.Abandon();
+            RemovePathAtEnd(listener);
+        }
+    }
+
     private void RemovePathAtEnd(ServedListener listener)
     {
         try
@@ -274,7 +284,7 @@ public sealed partial class Server : IAsyncDisposable
             var result = ServedListener.Open(settings, loopCount, besideOwn, _total, out var listener);
             if (result < 0)
             {
-                opened.ForEach(l => l.Abandon());
+                Abandon(opened);
                 throw new ServerStartException(BindFailure.Describe(settings.Bind, -result));
             }
 

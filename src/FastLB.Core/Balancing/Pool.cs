@@ -19,6 +19,7 @@ public sealed class Pool
     private PoolOverlay _overlay = PoolOverlay.None;
     private PoolSettings _settings;
     private PoolSnapshot _snapshot;
+    private Pool? _successor;
 
     /// <param name="settings">What the configuration says.</param>
     /// <param name="loops">How many loops serve it.</param>
@@ -69,7 +70,36 @@ public sealed class Pool
     public Action<Pool>? Published { get; set; }
 
     /// <summary>Puts other workers in place of the present ones. Any thread but a loop's: tables take milliseconds to build.</summary>
-    public void Publish(WorkerSet workers) => Swap(() => Volatile.Write(ref _all, workers));
+    public void Publish(WorkerSet workers)
+    {
+        Pool? successor = null;
+        Swap(() =>
+        {
+            Volatile.Write(ref _all, workers);
+            successor = _successor;
+        });
+        successor?.Publish(successor.Own(workers));
+    }
+
+    /// <summary>
+    /// From now on what is published here reaches <paramref name="successor"/> as well, which is given the present workers: until every loop and the fleet have gone over to it, requests are
+    /// sent by either of the two, so a worker that leaves has to leave both. Null ends that. Any thread but a loop's.
+    /// </summary>
+    public void PassOnTo(Pool? successor)
+    {
+        lock (_publishing)
+        {
+            _successor = successor;
+            successor?.Publish(successor.Own(_all));
+        }
+    }
+
+    /// <summary>The pool's own object for this worker, which may come from the pool whose place it takes: the same counters, guarded as this pool's settings say.</summary>
+    public Worker Own(Worker worker)
+    {
+        var members = Members;
+        return members.Ready.Concat(members.Draining).FirstOrDefault(w => w.IsSameAs(worker)) ?? worker.Under(Settings, worker.Zone);
+    }
 
     /// <summary>Keeps requests from these workers, as long as others can take them. Any thread but a loop's.</summary>
     public void Shun(IReadOnlySet<Worker> unfit) => Swap(() => _unfit = unfit);
@@ -111,6 +141,8 @@ public sealed class Pool
         }
     }
 
+    private WorkerSet Own(WorkerSet workers) => new(workers.Ready.Select(Own), workers.Draining.Select(Own));
+
     private void RenewReached(bool isSame)
     {
         if (Settings.Reached.Count == 0)
@@ -122,7 +154,7 @@ public sealed class Pool
 
         // What was said of a worker that leaves is not meant for whoever gets its slot.
         var left = _all.Ready.Where(w => wanted.All(r => !r.Endpoint.Equals(w.Endpoint))).Select(w => w.Slot).ToArray();
-        Volatile.Write(ref _overlay, _overlay with { Switches = _overlay.Switches.RemoveRange(left), Weights = _overlay.Weights.RemoveRange(left) });
+        Volatile.Write(ref _overlay, _overlay.Without(left));
         Volatile.Write(ref _all, new WorkerSet(ReachedMembers.Renew(Name, _all.Ready, wanted, Settings, isSame, _loops), []));
     }
 
@@ -138,7 +170,11 @@ public sealed class Pool
                 {
                     worker.Weight = weight;
                 }
+
+                worker.Breaker?.Force(_overlay.Breakers.GetValueOrDefault(worker.Slot), _overlay.BreakersSinceMs);
             }
+
+            Guards.Breaker?.Force(_overlay.PoolBreaker, _overlay.BreakersSinceMs);
 
             var strategy = _overlay.Strategy ?? Settings.Strategy;
             var workers = Switched().Without(_unfit, Settings.PanicShare);

@@ -19,7 +19,9 @@ internal static class AdminClient
         DefaultValueFactory = _ => ServeOptions.DefaultAdmin,
     };
 
-    public static HttpClient Open(AdminTarget target)
+    /// <param name="target">Which FastLB.</param>
+    /// <param name="patience">How long an answer may take; null: as long as usual.</param>
+    public static HttpClient Open(AdminTarget target, TimeSpan? patience = null)
     {
         var endpoint = target.Endpoint;
         var handler = new SocketsHttpHandler
@@ -43,7 +45,7 @@ internal static class AdminClient
                 }
             },
         };
-        var client = new HttpClient(handler) { Timeout = Patience, MaxResponseContentBufferSize = MaxAnswerBytes };
+        var client = new HttpClient(handler) { Timeout = patience ?? Patience, MaxResponseContentBufferSize = MaxAnswerBytes };
         if (target.Token is { } token)
         {
             client.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", $"Bearer {token}");
@@ -62,16 +64,18 @@ internal static class AdminClient
     /// <param name="parsed">The command line.</param>
     /// <param name="path">With its query.</param>
     /// <param name="command">What was called, for the hint when nobody answers.</param>
-    public static int Change(AdminTarget.Options options, ParseResult parsed, HttpMethod method, string path, string body, string command) =>
+    /// <param name="patience">How long it may take; null: as long as usual.</param>
+    public static int Change(AdminTarget.Options options, ParseResult parsed, HttpMethod method, string path, string body, string command, TimeSpan? patience = null) =>
         options.TryRead(parsed, out var target)
-            ? ChangeAsync(target, method, path, body, command, parsed.InvocationConfiguration).GetAwaiter().GetResult()
+            ? ChangeAsync(target, method, path, body, command, patience ?? Patience, parsed.InvocationConfiguration).GetAwaiter().GetResult()
             : ExitCode.Mistake;
 
-    private static async Task<int> ChangeAsync(AdminTarget target, HttpMethod method, string path, string body, string command, InvocationConfiguration output)
+    private static async Task<int> ChangeAsync(
+        AdminTarget target, HttpMethod method, string path, string body, string command, TimeSpan patience, InvocationConfiguration output)
     {
         try
         {
-            using var client = Open(target);
+            using var client = Open(target, patience);
             using var request = new HttpRequestMessage(method, new Uri($"http://localhost{path}")) { Content = new StringContent(body) };
             using var answer = await client.SendAsync(request);
             var text = Refusal(target, answer.StatusCode) ?? (await answer.Content.ReadAsStringAsync()).TrimEnd();
@@ -84,7 +88,7 @@ internal static class AdminClient
         }
         catch (OperationCanceledException)
         {
-            output.Error.WriteLine(NoAnswerInTime(target.Endpoint));
+            output.Error.WriteLine(NoAnswerInTime(target.Endpoint, patience));
         }
 
         return ExitCode.Failure;
@@ -97,5 +101,6 @@ internal static class AdminClient
     private static string Reason(Endpoint endpoint, HttpRequestException failure) =>
         endpoint.IsUnix && !File.Exists(endpoint.UnixPath) ? "there is no such socket" : failure.InnerException?.Message ?? failure.Message;
 
-    public static string NoAnswerInTime(Endpoint endpoint) => $"{endpoint} took the connection but did not answer within {Patience.TotalSeconds} s";
+    public static string NoAnswerInTime(Endpoint endpoint, TimeSpan? patience = null) =>
+        $"{endpoint} took the connection but did not answer within {(patience ?? Patience).TotalSeconds} s";
 }

@@ -11,9 +11,13 @@ internal static class ReloadCommand
           fastlb reload                   what has changed in the file is served from now on, without dropping a request
           fastlb reload --reset           and what 'fastlb worker' and 'fastlb strategy' have changed is undone
 
-        A file with a mistake changes nothing, and every mistake is told. 'kill -HUP' does the same.
+        A file with a mistake changes nothing, and every mistake is told. The workers of pools that are new in it
+        start first; when none of a pool's becomes ready, nothing changes either. 'kill -HUP' does the same.
         Exit codes: 0 done, 1 nobody answered, 2 the file is refused.
         """;
+
+    /// <summary>The workers of new pools become ready first, which is bounded by their readyTimeout.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(15);
 
     public static Command Create()
     {
@@ -22,7 +26,7 @@ internal static class ReloadCommand
         var admin = new AdminTarget.Options(command);
         command.Add(reset);
         command.SetAction(parsed => AdminClient.Change(
-            admin, parsed, HttpMethod.Post, parsed.GetValue(reset) ? "/config?reset=true" : "/config", "", "reload"));
+            admin, parsed, HttpMethod.Post, parsed.GetValue(reset) ? "/config?reset=true" : "/config", "", "reload", s_patience));
         return command;
     }
 }

@@ -57,6 +57,10 @@ public sealed class ReloadOnEpollTests() : ReloadTests("epoll");
 
 public sealed class ReloadOnAutoTests() : ReloadTests("auto");
 
+public sealed class ArrivingPoolOnEpollTests() : ArrivingPoolTests("epoll");
+
+public sealed class ArrivingPoolOnAutoTests() : ArrivingPoolTests("auto");
+
 public sealed class ProtectionOnEpollTests() : ProtectionTests("epoll");
 
 public sealed class ProtectionOnAutoTests() : ProtectionTests("auto");

@@ -51,6 +51,58 @@ public class PoolOverlayTests
     }
 
     [Fact]
+    public void A_worker_that_leaves_while_another_pool_takes_the_place_leaves_both_and_one_that_comes_comes_to_both()
+    {
+        var settings = Reaching();
+        var before = new Pool(settings);
+        var workers = Enumerable.Range(0, 3).Select(slot => new Worker("app", slot, 1, At(slot + 1), 1, settings: settings)).ToArray();
+        before.Publish(new WorkerSet(workers[..2], []));
+        var after = new Pool(settings with { Limits = new LoadLimits { WorkerRequests = 5 } }, before: before);
+        before.Publish(new WorkerSet(workers[1..2], []));
+        before.PassOnTo(after);
+        Assert.Equal([1], after.Workers.Ready.Select(w => w.Slot));
+
+        before.Publish(new WorkerSet(workers[2..], workers[1..2]));
+
+        foreach (var pool in (Pool[])[before, after])
+        {
+            Assert.Equal([2], pool.Workers.Ready.Select(w => w.Slot));
+            Assert.Equal([1], pool.Workers.Draining.Select(w => w.Slot));
+        }
+
+        Assert.Equal((true, 5), (after.Workers.Ready[0].IsSameAs(workers[2]), after.Workers.Ready[0].RequestLimit!.Limit));
+        Assert.Same(after.Workers.Ready[0], after.Own(workers[2]));
+
+        before.PassOnTo(null);
+        before.Publish(WorkerSet.Empty);
+        Assert.Single(after.Workers.Ready);
+    }
+
+    [Fact]
+    public void A_forced_breaker_stays_forced_for_whoever_comes_into_its_slot_and_in_a_pool_that_takes_the_place_until_the_operator_takes_it_back()
+    {
+        var breaker = new BreakerPlan(new BreakerSettings());
+        var settings = Reaching() with { Breaker = breaker, PoolBreaker = breaker };
+        var before = new Pool(settings);
+        before.Publish(new WorkerSet([new Worker("app", 0, 1, At(1), 1, settings: settings), new Worker("app", 1, 1, At(2), 1, settings: settings)], []));
+        before.Change(overlay => overlay.WithBreaker(1, BreakerForce.Open, 1_000).WithBreaker(null, BreakerForce.Closed, 1_000));
+        Assert.Equal("Closed ForcedOpen ForcedClosed", States(before));
+
+        before.Publish(new WorkerSet([new Worker("app", 0, 2, At(3), 1, settings: settings), new Worker("app", 1, 2, At(4), 1, settings: settings)], []));
+        Assert.Equal("Closed ForcedOpen ForcedClosed", States(before));
+
+        var after = new Pool(settings with { Limits = new LoadLimits { Requests = 5 } }, before: before);
+        Assert.Equal("Closed ForcedOpen ForcedClosed", States(after));
+
+        after.Change(overlay => overlay.WithBreaker(1, BreakerForce.None, 2_000));
+        Assert.Equal("Closed Closed ForcedClosed", States(after));
+        after.Change(_ => PoolOverlay.None);
+        Assert.Equal("Closed Closed Closed", States(after));
+
+        static string States(Pool pool) => string.Join(' ', pool.Members.Ready.Select(w => w.Breaker!).Append(pool.Guards.Breaker!).Select(b => b.State(2_000)));
+    }
+
+    [Fact]
     public void A_worker_that_the_operator_drains_keeps_its_sessions_and_one_that_is_off_gets_nothing()
     {
         var pool = new Pool(Reaching(1, 2, 3));
