@@ -22,6 +22,9 @@ internal sealed partial class SimWorld
     private RandomSource _reloads = new(0);
     private double _reloadChance;
     private int _reloadCount;
+
+    /// <summary>What the loop does not know yet of the last reload. The next one waits for it.</summary>
+    private Work? _untoldReload;
     private long _listenerCutOffMs = -1;
     private bool _listenerGone;
 
@@ -43,6 +46,18 @@ internal sealed partial class SimWorld
             Note("world: drain deadline of the listener");
             _proxy.CutOff(_http);
             _network.Note();
+        }
+
+        if (_untoldReload is not null)
+        {
+            if (_network.IsForced || _reloads.Chance(0.02))
+            {
+                _loop.Post(_untoldReload);
+                _untoldReload = null;
+                _network.Note();
+            }
+
+            return;
         }
 
         if (_reloadChance == 0 || _draining || _reloadCount == MaxReloads || !_reloads.Chance(_reloadChance))
@@ -86,23 +101,26 @@ internal sealed partial class SimWorld
         };
         var pool = new Pool(Guarded(plain, _reloads), 1, before.Sticky, before);
         Note($"world: another pool takes the place of {before.Name}");
+        before.PassOnTo(pool);
         _former.Add((before, _proxy.PartOf(before)));
         _pools[index] = pool;
         foreach (var worker in _workers.Where(w => w.IsTcp == (index == 1)))
         {
-            var published = Array.Find([.. pool.Members.Ready, .. pool.Members.Draining], w => w.Endpoint.Equals(worker.Worker.Endpoint));
             worker.Former.Add(worker.Worker);
-            worker.Worker = published ?? worker.Worker.Under(pool.Settings);
+            worker.Worker = pool.Own(worker.Worker);
         }
 
         Pool[] pools = [.. _pools];
-        _loop.Post(new Work(() =>
+        _untoldReload = new Work(() =>
         {
             _proxy.UsePools(pools);
             UseRoutes(isWrittenOtherwise: false);
             ((TcpListener)_tcp).Use(((TcpListener)_tcp).Settings, null, null);
-        }));
+        });
     }
+
+    /// <summary>Pools of this name that another has replaced and that the loop has still: one at the most, because its work is done in order.</summary>
+    private IEnumerable<Pool> KnownToLoop(string name) => _former.Where(f => f.Pool.Name == name && _proxy.PartOf(f.Pool) is not null).Select(f => f.Pool);
 
     private void UseRoutes(bool isWrittenOtherwise)
     {

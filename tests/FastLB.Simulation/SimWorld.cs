@@ -219,7 +219,11 @@ internal sealed partial class SimWorld
             if (_untold[pool] && (_network.IsForced || _chance.Chance(0.1)))
             {
                 _untold[pool] = false;
-                _loop.Post(new PublishedWork(_proxy, _pools[pool]));
+                foreach (var told in KnownToLoop(_pools[pool].Name).Append(_pools[pool]))
+                {
+                    _loop.Post(new PublishedWork(_proxy, told));
+                }
+
                 _network.Note();
             }
         }
@@ -275,13 +279,6 @@ internal sealed partial class SimWorld
     /// <summary>A new snapshot of some of the living workers; now and then one only drains, and now and then there is none.</summary>
     private void Publish(int pool)
     {
-        if (_former.Exists(f => f.Pool.Name == _pools[pool].Name && _proxy.PartOf(f.Pool) is not null))
-        {
-            // Who publishes goes over to another pool when every loop has (Server.Reloading.cs), and this one has not yet.
-            _nextEventMs = _network.NowMs + 1;
-            return;
-        }
-
         List<Worker> ready = [];
         List<Worker> draining = [];
         foreach (var worker in _workers)
@@ -305,7 +302,10 @@ internal sealed partial class SimWorld
 
         var set = new WorkerSet(ready, draining);
         Note($"world: pool {pool} has {ready.Count} ready and {draining.Count} draining workers");
-        _pools[pool].Publish(set);
+
+        // Who publishes goes over to another pool when every loop has (Server.Reloading.cs); until then the one before passes it on.
+        var known = KnownToLoop(_pools[pool].Name).FirstOrDefault(_pools[pool]);
+        known.Publish(known == _pools[pool] ? set : new WorkerSet(ready.Select(known.Own), draining.Select(known.Own)));
         foreach (var worker in _workers)
         {
             if (worker.IsTcp != (pool == 1))
@@ -314,6 +314,13 @@ internal sealed partial class SimWorld
             }
 
             var isThere = set.Ready.Contains(worker.Worker) || set.Draining.Contains(worker.Worker);
+            if (isThere && _pools[pool].Own(worker.Worker) is var own && own != worker.Worker)
+            {
+                // It came by the pool before, which knew nothing of the object that stands for it here.
+                worker.Former.Add(worker.Worker);
+                worker.Worker = own;
+            }
+
             worker.RequestsWhenLeft = isThere ? -1
                 : worker.RequestsWhenLeft < 0 ? worker.Worker.Requests
                 : worker.RequestsWhenLeft;
