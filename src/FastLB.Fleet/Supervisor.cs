@@ -115,6 +115,7 @@ internal sealed partial class Supervisor
         StepRollout();
         ForgetVacated();
         PublishIfChanged();
+        LetSurplusGo();
         if ((_stopping || _retiring) && !_stopped && _slots.All(slot => slot.IsEmpty))
         {
             _stopped = true;

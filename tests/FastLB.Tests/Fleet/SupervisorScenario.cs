@@ -19,6 +19,9 @@ internal sealed class SupervisorScenario
 
     public IEnumerable<string> Sentences => _effects.OfType<FleetEffect.Log>().Select(log => log.Sentence);
 
+    /// <summary>The workers that requests went to after each change of them in the last step, like "0.1 1.1".</summary>
+    public IEnumerable<string> Published => _effects.OfType<FleetEffect.Publish>().Select(publish => Show(publish.Ready));
+
     public static RunSettings Settings(int instances) => new()
     {
         PoolName = "app",

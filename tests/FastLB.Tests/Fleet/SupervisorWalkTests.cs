@@ -216,6 +216,7 @@ public class SupervisorWalkTests
         {
             var effects = new List<FleetEffect>();
             var wasPublished = exited is { } gone && _published.Contains(gone);
+            _mayLoseAll = occurred is FleetEvent.Exited or FleetEvent.Stop or FleetEvent.Retire;
             _supervisor.Handle(occurred, _nowMs, effects);
             Check(!wasPublished || effects[0] is FleetEffect.Publish, "an exit of a published worker publishes first");
             foreach (var effect in effects)
@@ -224,10 +225,17 @@ public class SupervisorWalkTests
             }
 
             CheckBackoff();
+            Check(
+                _ready.All(key => key.Slot >= _instances) || _ready.All(key => key.Slot < _instances),
+                "who is too many serves only while nobody who stays does");
             Check(_supervisor.Slots.Count(slot => !slot.IsSurplus) == (_isRetiring ? 0 : _instances), "there are as many slots as are wanted");
         }
 
         private readonly HashSet<WorkerKey> _published = [];
+        private IReadOnlyList<WorkerKey> _ready = [];
+
+        /// <summary>Only the end of a worker, or of the pool, takes the last one that serves; no resizing does and no restart.</summary>
+        private bool _mayLoseAll;
 
         private void Perform(FleetEffect effect)
         {
@@ -247,6 +255,8 @@ public class SupervisorWalkTests
                 case FleetEffect.Publish(var ready, var draining):
                     Check(ready.Concat(draining).All(key => _alive.TryGetValue(key, out var p) && p is { IsReady: true, IsTerminated: false, IsKilled: false }), "only ready workers that nobody stops are published");
                     Check(ready.Select(key => key.Slot).Distinct().Count() == ready.Count, "a slot has one ready worker");
+                    Check(ready.Count > 0 || _ready.Count == 0 || _mayLoseAll, "a pool that serves goes on serving");
+                    _ready = ready;
                     _published.Clear();
                     _published.UnionWith(ready.Concat(draining));
                     break;
