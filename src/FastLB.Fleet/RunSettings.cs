@@ -44,4 +44,7 @@ public sealed record RunSettings
     /// first worker up would get all. It says nothing about the processes, so another value replaces none.
     /// </summary>
     public bool OpensTogether { get; init; }
+
+    /// <summary>From its start until requests go to every worker that became ready in time.</summary>
+    public int OpenTimeoutMs => ReadyTimeoutMs + (OpensTogether ? Supervisor.LongestHoldMs : 0);
 }

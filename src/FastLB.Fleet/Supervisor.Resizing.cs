@@ -154,7 +154,7 @@ internal sealed partial class Supervisor
             {
                 slot.IsSurplus = false;
 
-                // One that has begun since is still on its way here, or it would have found a worker that stays.
+                // One that has begun since is still on its way here: where it has been, a worker serves that stays, and this one would have gone.
                 isBehind |= serving.IsBehind && _rollout is null;
             }
         }
