@@ -7,7 +7,7 @@ internal enum ProcessState
     /// <summary>Asked for, and until it answers on its port.</summary>
     Starting,
 
-    /// <summary>It answers, and takes requests unless it waits for its turn in a rolling restart.</summary>
+    /// <summary>It answers, and takes requests unless it waits for its turn in a rolling restart or, in a pool that opens together, for the others.</summary>
     Ready,
 
     /// <summary>Replaced; it finishes the requests that it has.</summary>
