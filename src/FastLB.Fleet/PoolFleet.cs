@@ -87,7 +87,7 @@ internal sealed class PoolFleet
     /// </summary>
     public void Use(Pool pool, RunSettings run)
     {
-        var mustReplace = run != _run with { Instances = run.Instances, ReadyTimeoutMs = run.ReadyTimeoutMs, KillTimeoutMs = run.KillTimeoutMs, DrainMs = run.DrainMs };
+        var mustReplace = run != _run with { Instances = run.Instances, ReadyTimeoutMs = run.ReadyTimeoutMs, KillTimeoutMs = run.KillTimeoutMs, DrainMs = run.DrainMs, OpensTogether = run.OpensTogether };
         _run = run;
         _launcher.Use(run);
         if (!ReferenceEquals(pool, _pool))

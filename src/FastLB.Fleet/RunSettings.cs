@@ -38,4 +38,13 @@ public sealed record RunSettings
 
     /// <summary>How long a replaced worker may go on with the requests that it has.</summary>
     public int DrainMs { get; init; } = 30_000;
+
+    /// <summary>
+    /// Whether its first workers are sent requests together and not each as soon as it is ready: so it is for sessions that stay where they begin, of which the
+    /// first worker up would get all. It says nothing about the processes, so another value replaces none.
+    /// </summary>
+    public bool OpensTogether { get; init; }
+
+    /// <summary>From its start until requests go to every worker that became ready in time.</summary>
+    public int OpenTimeoutMs => ReadyTimeoutMs + (OpensTogether ? Supervisor.LongestHoldMs : 0);
 }

@@ -7,7 +7,7 @@ internal enum ProcessState
     /// <summary>Asked for, and until it answers on its port.</summary>
     Starting,
 
-    /// <summary>It answers, and takes requests unless it waits for its turn in a rolling restart.</summary>
+    /// <summary>It answers, and takes requests unless it waits for its turn in a rolling restart or, in a pool that opens together, for the others.</summary>
     Ready,
 
     /// <summary>Replaced; it finishes the requests that it has.</summary>
@@ -35,6 +35,9 @@ internal sealed class SlotProcess(int slot, int generation, long startedMs)
     /// <summary>When it became ready, or null.</summary>
     public long? ReadyMs { get; set; }
 
+    /// <summary>A rolling restart had come to its slot and was given up there. It is restarted if the slot is wanted again.</summary>
+    public bool IsBehind { get; set; }
+
     /// <summary>When patience with its present state ends.</summary>
     public long DeadlineMs { get; set; } = long.MaxValue;
 }
@@ -50,7 +53,9 @@ internal sealed class Slot(int index, int generation = 0)
     /// <summary>The last generation that was given to a process.</summary>
     public int Generation { get; set; } = generation;
 
-    /// <summary>The pool wants fewer workers than it has: what is here goes, and nothing follows.</summary>
+    /// <summary>
+    /// The pool wants fewer workers than it has: what is here goes, and nothing follows. A ready worker serves until there is another one that stays.
+    /// </summary>
     public bool IsSurplus { get; set; }
 
     /// <summary>Starts that followed an end nobody had asked for.</summary>

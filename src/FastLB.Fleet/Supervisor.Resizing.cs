@@ -4,8 +4,8 @@ namespace FastLB.Fleet;
 
 /// <summary>
 /// How the supervisor gets other settings while its processes serve, and how a pool that the configuration no longer has goes. Slots that are too many are
-/// always the last ones: they take no new requests at once, finish what they have, stop, and are forgotten. What changes the processes themselves is
-/// brought to them by a rolling restart.
+/// always the last ones: they take no new requests, finish what they have, stop, and are forgotten. Should they be the only ones that serve, they do so until
+/// one that stays is ready, since a pool that serves is not to stop for having fewer workers. What changes the processes themselves is brought to them by a rolling restart.
 /// </summary>
 internal sealed partial class Supervisor
 {
@@ -24,13 +24,14 @@ internal sealed partial class Supervisor
         Invariant.That(run.PoolName == _run.PoolName, "a pool keeps its name");
         _run = run;
         var before = _slots.Count(slot => !slot.IsSurplus);
-        if (mustReplace)
+        Vacate(run.Instances);
+        if (TakesBack(run.Instances) is var behind && (mustReplace || behind))
         {
             // Before it grows, because slots that come with the new settings need not be restarted.
             OnRestartRolling();
         }
 
-        Resize(run.Instances);
+        Grow(run.Instances);
         if (run.Instances != before)
         {
             LogPool(Severity.Information, $"has {run.Instances} {(run.Instances == 1 ? "worker" : "workers")} now instead of {before}");
@@ -49,10 +50,10 @@ internal sealed partial class Supervisor
         _rollout = null;
         _rolloutAgain = false;
         LogPool(Severity.Information, "is no longer configured; its workers finish their requests and stop");
-        Resize(0);
+        Vacate(0);
     }
 
-    private void Resize(int instances)
+    private void Grow(int instances)
     {
         for (var index = 0; index < instances; index++)
         {
@@ -62,7 +63,7 @@ internal sealed partial class Supervisor
             }
 
             var slot = _slots[index];
-            if (slot is { IsSurplus: true, Leaving: null, Serving: { State: not ProcessState.Starting } going })
+            if (slot is { IsSurplus: true, Leaving: null, Serving: { State: ProcessState.Draining or ProcessState.Stopping } going })
             {
                 // It goes on going; the slot has room for a successor beside it.
                 slot.Leaving = going;
@@ -82,45 +83,83 @@ internal sealed partial class Supervisor
                 slot.Serving = Spawn(slot);
             }
         }
+    }
 
-        for (var index = instances; index < _slots.Count; index++)
+    /// <summary>The processes of the slots from this one on go, and none follows.</summary>
+    private void Vacate(int instances)
+    {
+        var surplus = _slots.Skip(instances).Where(slot => !slot.IsSurplus).ToArray();
+        foreach (var slot in surplus)
         {
-            Vacate(_slots[index]);
+            slot.IsSurplus = true;
+            slot.RestartAtMs = null;
+            if (slot.Serving is { State: ProcessState.Ready } serving && _rollout is { HasTakenOver: false } rollout && rollout.Slot == slot.Index)
+            {
+                serving.IsBehind = true;
+            }
+        }
+
+        LetSurplusGo();
+        foreach (var process in surplus.SelectMany(GivenUp).ToArray())
+        {
+            Terminate(process);
+        }
+
+        foreach (var slot in surplus)
+        {
+            if (slot.Serving is { State: ProcessState.Ready } serving)
+            {
+                LogSlot(Severity.Information, serving, "is one too many, and goes on serving until a worker that stays is ready, because none is");
+            }
         }
     }
 
-    /// <summary>The slot's processes go, and none follows.</summary>
-    private void Vacate(Slot slot)
+    /// <summary>What has served nobody yet is not waited for.</summary>
+    private static IEnumerable<SlotProcess> GivenUp(Slot slot) =>
+        slot.Processes.Where(process => process.State == ProcessState.Starting || (process.State == ProcessState.Ready && process == slot.Incoming));
+
+    /// <summary>Workers that are too many finish their requests as soon as there is one that stays and serves, or as nobody is sent to the pool any more.</summary>
+    private void LetSurplusGo()
     {
-        if (slot.IsSurplus)
+        if (!_retiring && !_publishedReady.Any(key => !_slots[key.Slot].IsSurplus))
         {
             return;
         }
 
-        slot.IsSurplus = true;
-        slot.RestartAtMs = null;
-        if (slot.Incoming is { State: not ProcessState.Stopping } incoming)
+        // They drain where they stand: a predecessor may still be on its way out beside each.
+        var going = _slots.Where(slot => slot.IsSurplus).Select(slot => slot.Serving).OfType<SlotProcess>().Where(process => process.State == ProcessState.Ready).ToArray();
+        foreach (var process in going)
         {
-            Terminate(incoming);
+            process.State = ProcessState.Draining;
+            process.DeadlineMs = _nowMs + _run.DrainMs;
         }
 
-        if (slot.Serving is not { } serving)
+        PublishIfChanged();
+        foreach (var process in going)
         {
-            return;
+            _effects.Add(new FleetEffect.WatchDrained(process.Key.Slot, process.Key.Generation));
+        }
+    }
+
+    /// <summary>
+    /// Workers that still serve in slots below <paramref name="instances"/> though they were too many are like the others again. True when one of them has to be
+    /// restarted, because the rolling restart that had come to it was not finished there.
+    /// </summary>
+    private bool TakesBack(int instances)
+    {
+        var isBehind = false;
+        foreach (var slot in _slots.Take(instances))
+        {
+            if (slot is { IsSurplus: true, Serving: { State: ProcessState.Ready } serving })
+            {
+                slot.IsSurplus = false;
+
+                // One that has begun since is still on its way here: where it has been, a worker serves that stays, and this one would have gone.
+                isBehind |= serving.IsBehind && _rollout is null;
+            }
         }
 
-        if (serving.State == ProcessState.Ready)
-        {
-            // It drains where it stands: its predecessor may still be on its way out.
-            serving.State = ProcessState.Draining;
-            serving.DeadlineMs = _nowMs + _run.DrainMs;
-            PublishIfChanged();
-            _effects.Add(new FleetEffect.WatchDrained(serving.Key.Slot, serving.Key.Generation));
-        }
-        else if (serving.State == ProcessState.Starting)
-        {
-            Terminate(serving);
-        }
+        return isBehind;
     }
 
     /// <summary>Slots that are not wanted any more and whose processes are gone leave from the end.</summary>

@@ -23,7 +23,8 @@ internal sealed partial class Supervisor
             return;
         }
 
-        LogPool(Severity.Information, $"rolling restart of {_slots.Count} {(_slots.Count == 1 ? "worker" : "workers")} begins");
+        var count = _slots.Count(slot => !slot.IsSurplus);
+        LogPool(Severity.Information, $"rolling restart of {count} {(count == 1 ? "worker" : "workers")} begins");
         _rollout = new Rollout(_slots, _nowMs);
     }
 

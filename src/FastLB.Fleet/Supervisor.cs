@@ -14,7 +14,7 @@ namespace FastLB.Fleet;
 /// </code>
 /// The host serialises the calls, answers every <see cref="FleetEffect.Spawn"/> and calls with a <see cref="FleetEvent.Tick"/> when
 /// <see cref="NextDeadlineMs"/> comes. Events about processes that are gone are ignored, so their senders need not race with exits.
-/// Rolling restarts are in Supervisor.Rolling.cs, other settings in Supervisor.Resizing.cs.
+/// Which of them requests go to is in Supervisor.Publishing.cs, rolling restarts are in Supervisor.Rolling.cs, other settings in Supervisor.Resizing.cs.
 /// </summary>
 internal sealed partial class Supervisor
 {
@@ -27,8 +27,6 @@ internal sealed partial class Supervisor
     private readonly RandomSource _random;
     private readonly List<Slot> _slots;
     private readonly int _firstGeneration;
-    private IReadOnlyList<WorkerKey> _publishedReady = [];
-    private IReadOnlyList<WorkerKey> _publishedDraining = [];
     private List<FleetEffect> _effects = [];
     private bool _stopping;
     private bool _stopped;
@@ -55,7 +53,7 @@ internal sealed partial class Supervisor
     {
         get
         {
-            var next = long.MaxValue;
+            var next = _opensAtMs ?? long.MaxValue;
             foreach (var slot in _slots)
             {
                 next = Math.Min(next, slot.RestartAtMs ?? long.MaxValue);
@@ -115,6 +113,7 @@ internal sealed partial class Supervisor
         StepRollout();
         ForgetVacated();
         PublishIfChanged();
+        LetSurplusGo();
         if ((_stopping || _retiring) && !_stopped && _slots.All(slot => slot.IsEmpty))
         {
             _stopped = true;
@@ -325,35 +324,6 @@ internal sealed partial class Supervisor
         process.IsKilled = true;
         process.DeadlineMs = _nowMs + AbandonAfterMs;
         _effects.Add(new FleetEffect.Kill(process.Key.Slot, process.Key.Generation));
-    }
-
-    private void PublishIfChanged()
-    {
-        var ready = new List<WorkerKey>();
-        var draining = new List<WorkerKey>();
-        foreach (var slot in _slots)
-        {
-            if (slot.Serving is { State: ProcessState.Ready } serving)
-            {
-                ready.Add(serving.Key);
-            }
-
-            if (slot.Leaving is { State: ProcessState.Draining } leaving)
-            {
-                draining.Add(leaving.Key);
-            }
-
-            if (slot.Serving is { State: ProcessState.Draining } surplus)
-            {
-                draining.Add(surplus.Key);
-            }
-        }
-
-        if (!ready.SequenceEqual(_publishedReady) || !draining.SequenceEqual(_publishedDraining))
-        {
-            (_publishedReady, _publishedDraining) = (ready, draining);
-            _effects.Add(new FleetEffect.Publish(ready, draining));
-        }
     }
 
     private SlotProcess? Find(int slot, int generation) => (uint)slot < (uint)_slots.Count ? _slots[slot].Find(generation) : null;

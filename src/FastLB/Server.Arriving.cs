@@ -30,7 +30,7 @@ public sealed partial class Server
         LogArriving(string.Join(", ", arriving.Select(a => a.Pool.Name)));
         try
         {
-            await Task.WhenAll(complete).WaitAsync(TimeSpan.FromMilliseconds(arriving.Max(a => a.Run.ReadyTimeoutMs)), _endedToken).ConfigureAwait(false);
+            await Task.WhenAll(complete).WaitAsync(TimeSpan.FromMilliseconds(arriving.Max(a => a.Run.OpenTimeoutMs)), _endedToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {

@@ -331,7 +331,7 @@ public sealed partial class Server : IAsyncDisposable
     private static string ProtocolName(ListenerProtocol protocol) => protocol == ListenerProtocol.Tcp ? "tcp" : "http";
 
     private Pool MakePool(PoolSettings settings, int loopCount, Pool? before) =>
-        new(settings, loopCount, settings.Sticky is { Key: null } sticky ? MakeCookie(settings, sticky) : null, before);
+        new(settings, loopCount, settings.Sticky is { IsByOurCookie: true } sticky ? MakeCookie(settings, sticky) : null, before);
 
     private StickyCookie MakeCookie(PoolSettings pool, StickySettings settings)
     {

@@ -20,6 +20,9 @@ public sealed record StickySettings(string CookieName, string? Secret, bool Stri
     /// <summary>The header's name.</summary>
     public Utf8Name KeyName { get; init; }
 
+    /// <summary>Whether a session stays at the worker where it began, because our cookie names that one.</summary>
+    public bool IsByOurCookie => Key is null;
+
     /// <summary>Whether sessions are found in the pool's Maglev table.</summary>
     public bool UsesTable => Key is not null;
 }

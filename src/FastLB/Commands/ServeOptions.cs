@@ -147,7 +147,7 @@ internal sealed class ServeOptions
             Admin = admin is null ? null : new AdminSettings(admin, token),
             Listeners = [new ListenerSettings { Bind = listen!, Routes = [new RouteRule(null, null, poolName)] }],
             Pools = [pool],
-            Runs = [run],
+            Runs = [run with { OpensTogether = pool.Sticky is { IsByOurCookie: true } }],
         };
         return new Plan(settings, [], [], logFormat);
     }

@@ -98,7 +98,7 @@ internal sealed class PoolReader(Mistakes mistakes, string baseDirectory, HostRe
             Reached = reached,
         };
         var runSettings = pool.Find("run") is { } runNode
-            ? new RunReader(mistakes, baseDirectory).Read(runNode, name.Text, pool, timeouts.DrainMs)
+            ? new RunReader(mistakes, baseDirectory).Read(runNode, settings, pool, timeouts.DrainMs)
             : null;
         return new PoolDraft(
             name,

@@ -1,3 +1,4 @@
+using FastLB.Core.Balancing;
 using FastLB.Fleet;
 using FastLB.Linux;
 
@@ -15,7 +16,7 @@ internal sealed class RunReader(Mistakes mistakes, string baseDirectory)
     /// <summary><c>max</c>: one process per core that FastLB may use.</summary>
     public static int InstancesForMax => Math.Clamp(CpuAffinity.AllowedCores().Count, 1, MaxInstances);
 
-    public RunSettings? Read(YamlNode node, string poolName, Section pool, int drainMs)
+    public RunSettings? Read(YamlNode node, PoolSettings settings, Section pool, int drainMs)
     {
         if (Section.Open(node, $"run of {pool.Name}", Keys, mistakes) is not { } run)
         {
@@ -25,7 +26,7 @@ internal sealed class RunReader(Mistakes mistakes, string baseDirectory)
         var command = ReadCommand(run, pool);
         return new RunSettings
         {
-            PoolName = poolName,
+            PoolName = settings.Name,
             Command = command,
             Instances = run.Number("instances", 1, MaxInstances, "max", InstancesForMax) ?? InstancesForMax,
             Directory = ReadDirectory(run),
@@ -34,6 +35,7 @@ internal sealed class RunReader(Mistakes mistakes, string baseDirectory)
             ReadyTimeoutMs = run.DurationMs("readyTimeout") ?? 10_000,
             KillTimeoutMs = run.DurationMs("killTimeout") ?? 5_000,
             DrainMs = drainMs,
+            OpensTogether = settings.Sticky is { IsByOurCookie: true },
         };
     }
 

@@ -191,6 +191,20 @@ public sealed class ConfigurationFileTests : IDisposable
     }
 
     [Theory]
+    [InlineData("", false)]
+    [InlineData("sticky: false", false)]
+    [InlineData("sticky: true", true)]
+    [InlineData("sticky: { cookie: SID }", true)]
+    [InlineData("sticky: { by: client-address }", false)]
+    [InlineData("sticky: { by: cookie:JSESSIONID }", false)]
+    public void Workers_whose_sessions_stick_by_our_cookie_open_together(string sticky, bool openTogether)
+    {
+        var result = ConfigurationSample.Read($"listeners: [{{ bind: 127.0.0.1:8000, pool: app }}]\npools:\n  app:\n    {sticky}\n    run: {{ command: [node] }}\n");
+
+        Assert.Equal(openTogether, Assert.Single(result.Settings!.Runs).OpensTogether);
+    }
+
+    [Theory]
     [InlineData("    sticky: true\n", "", true)]
     [InlineData("    sticky: true\n", "    sticky: true\n", false)]
     public void Sticky_sessions_need_a_listener_that_speaks_http(string of, string with, bool isRight)

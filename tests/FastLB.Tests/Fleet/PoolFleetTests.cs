@@ -26,18 +26,39 @@ public class PoolFleetTests
     public void A_port_that_is_merely_taken_is_named_as_the_reason() =>
         Assert.Equal(("backoff", "cannot be started: no port is free for it on 127.0.0.1"), Spawn(_ => false));
 
+    [Theory]
+    [InlineData("other", false, 2)]
+    [InlineData("worker", true, 1)]
+    public void Another_command_starts_new_processes_and_another_way_to_open_starts_none(string command, bool opensTogether, int generation)
+    {
+        using var poller = new ProcessPoller();
+        var run = SupervisorScenario.Settings(1);
+        var pool = new Pool(new PoolSettings { Name = run.PoolName });
+        var fleet = Fleet(poller, pool, run, _ => false);
+        fleet.Start();
+
+        fleet.Use(pool, run with { Command = [command], OpensTogether = opensTogether });
+
+        Assert.Equal(generation, fleet.LastGeneration);
+    }
+
     private static (string State, string? LastExit) Spawn(Func<int, bool> isFree)
     {
         using var poller = new ProcessPoller();
         var run = SupervisorScenario.Settings(1);
-        var resources = new FleetResources(
-            poller, [], new PortAllocator((30_000, 30_001), 0, isFree), null, "mark", new Hashtable(), TimeProvider.System,
-            NullLoggerFactory.Instance, NullLogger.Instance, _ => { });
-        var fleet = new PoolFleet(new Pool(new PoolSettings { Name = run.PoolName }), run, resources, new RandomSource(1));
+        var fleet = Fleet(poller, new Pool(new PoolSettings { Name = run.PoolName }), run, isFree);
         fleet.Start();
         var processes = new List<WorkerProcess>();
         fleet.Describe(processes);
         var process = Assert.Single(processes);
         return (process.State, process.LastExit);
+    }
+
+    private static PoolFleet Fleet(ProcessPoller poller, Pool pool, RunSettings run, Func<int, bool> isFree)
+    {
+        var resources = new FleetResources(
+            poller, [], new PortAllocator((30_000, 30_001), 0, isFree), null, "mark", new Hashtable(), TimeProvider.System,
+            NullLoggerFactory.Instance, NullLogger.Instance, _ => { });
+        return new PoolFleet(pool, run, resources, new RandomSource(1));
     }
 }

@@ -119,6 +119,111 @@ public class ResizingTests
         Assert.True(scenario.Supervisor.Slots[1].Processes.Count() <= 2);
     }
 
+    [Fact]
+    public void The_only_worker_that_serves_goes_on_serving_though_it_is_too_many_until_one_that_stays_is_ready()
+    {
+        var scenario = OnlyTheLastServes();
+        scenario.Tell(Changed(1));
+        Assert.Equal(
+            [
+                new FleetEffect.Log(Severity.Information, 1, "is one too many, and goes on serving until a worker that stays is ready, because none is"),
+                new FleetEffect.Log(Severity.Information, null, "has 1 worker now instead of 2"),
+            ],
+            scenario.Effects);
+
+        scenario.ToDeadline();
+        Assert.Equal([new FleetEffect.Spawn(0, 2)], scenario.Effects);
+        scenario.Up(0, 2);
+        Assert.Equal(["0.2 1.1", "0.2"], scenario.Published);
+        Assert.Contains(new FleetEffect.WatchDrained(1, 1), scenario.Effects);
+        scenario.Tell(new FleetEvent.Drained(1, 1)).Exit(1, 1, "exited with status 0");
+        Assert.Single(scenario.Supervisor.Slots);
+    }
+
+    [Fact]
+    public void Workers_that_are_too_many_all_serve_while_those_that_stay_start()
+    {
+        var scenario = new SupervisorScenario(4).Tell(new FleetEvent.Start()).Up(2, 1).Up(3, 1).Tell(Changed(2));
+        Assert.DoesNotContain(scenario.Effects, effect => effect is FleetEffect.Publish or FleetEffect.Terminate or FleetEffect.WatchDrained);
+
+        scenario.Up(1, 1);
+        Assert.Equal(["1.1 2.1 3.1", "1.1"], scenario.Published);
+        Assert.Equal("2.1 3.1", SupervisorScenario.Show(scenario.Effects.OfType<FleetEffect.Publish>().Last().Draining));
+    }
+
+    [Fact]
+    public void A_worker_that_serves_though_it_is_too_many_has_no_successor()
+    {
+        var scenario = OnlyTheLastServes().Tell(Changed(1)).After(5_000).Exit(1, 1);
+
+        Assert.Empty(Spawned(scenario));
+        Assert.Equal([0], scenario.Supervisor.Slots.Select(slot => slot.Index));
+    }
+
+    [Fact]
+    public void A_worker_that_serves_though_it_is_too_many_is_one_like_the_others_when_it_is_wanted_again()
+    {
+        var scenario = OnlyTheLastServes().Tell(Changed(1)).Tell(Changed(2));
+        Assert.All(scenario.Effects, effect => Assert.IsType<FleetEffect.Log>(effect));
+
+        scenario.ToDeadline().Up(0, 2);
+        Assert.Equal(["0.2 1.1"], scenario.Published);
+        Assert.Equal([(1, 2)], Spawned(scenario.After(2_000).Exit(1, 1)));
+    }
+
+    [Fact]
+    public void A_stop_ends_a_worker_that_serves_though_it_is_too_many()
+    {
+        var scenario = OnlyTheLastServes().Tell(Changed(1)).Tell(new FleetEvent.Stop());
+        Assert.Equal([""], scenario.Published);
+        Assert.Contains(new FleetEffect.Terminate(1, 1), scenario.Effects);
+
+        Assert.IsType<FleetEffect.Stopped>(scenario.Exit(1, 1).Effects[^1]);
+    }
+
+    [Fact]
+    public void In_a_pool_that_is_no_longer_configured_nobody_goes_on_serving()
+    {
+        var scenario = OnlyTheLastServes().Tell(Changed(1)).Tell(new FleetEvent.Retire());
+
+        Assert.Equal([""], scenario.Published);
+        Assert.Contains(new FleetEffect.WatchDrained(1, 1), scenario.Effects);
+    }
+
+    [Fact]
+    public void Another_command_with_fewer_workers_is_brought_to_those_that_stay_while_the_last_one_serves()
+    {
+        var scenario = OnlyTheLastServes().Tell(Changed(1, mustReplace: true));
+        Assert.Equal([(0, 2)], Spawned(scenario));
+        Assert.Empty(scenario.Published);
+        Assert.Contains("rolling restart of 1 worker begins", scenario.Sentences);
+
+        scenario.Up(0, 2);
+        Assert.Empty(Spawned(scenario));
+        Assert.Equal("0.2", scenario.Published.Last());
+        Assert.Contains(scenario.Sentences, sentence => sentence.StartsWith("rolling restart finished", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_worker_whose_restart_was_given_up_with_its_place_is_restarted_when_the_place_is_wanted_again()
+    {
+        // The rolling restart has come to the last slot, whose new process still starts, when the first one goes.
+        var scenario = SupervisorScenario.AllReady(2).Tell(new FleetEvent.RestartRolling()).Up(0, 2).Tell(new FleetEvent.Drained(0, 1)).Exit(0, 1);
+        scenario.Tell(new FleetEvent.Spawned(1, 2)).Exit(0, 2).Tell(Changed(1));
+        Assert.Contains(new FleetEffect.Terminate(1, 2), scenario.Effects);
+        Assert.Empty(scenario.Published);
+
+        scenario.Tell(Changed(2));
+        Assert.Equal([(0, 3)], Spawned(scenario));
+        scenario.Exit(1, 2).Up(0, 3);
+        Assert.Equal([(1, 3)], Spawned(scenario));
+        scenario.Up(1, 3);
+        Assert.Equal(["0.3 1.3"], scenario.Published);
+    }
+
+    /// <summary>Two workers, of which the first waits for its restart.</summary>
+    private static SupervisorScenario OnlyTheLastServes() => SupervisorScenario.AllReady(2).Exit(0, 1);
+
     private static FleetEvent.Changed Changed(int instances, bool mustReplace = false) => new(SupervisorScenario.Settings(instances), mustReplace);
 
     private static IEnumerable<(int Slot, int Generation)> Spawned(SupervisorScenario scenario) =>

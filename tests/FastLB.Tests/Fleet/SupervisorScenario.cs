@@ -8,8 +8,8 @@ internal sealed class SupervisorScenario
 {
     private readonly List<FleetEffect> _effects = [];
 
-    public SupervisorScenario(int instances = 2, ulong seed = 1) =>
-        Supervisor = new Supervisor(Settings(instances), new RandomSource(seed));
+    public SupervisorScenario(int instances = 2, ulong seed = 1, bool opensTogether = false) =>
+        Supervisor = new Supervisor(Settings(instances, opensTogether), new RandomSource(seed));
 
     public Supervisor Supervisor { get; }
 
@@ -19,7 +19,10 @@ internal sealed class SupervisorScenario
 
     public IEnumerable<string> Sentences => _effects.OfType<FleetEffect.Log>().Select(log => log.Sentence);
 
-    public static RunSettings Settings(int instances) => new()
+    /// <summary>The workers that requests went to after each change of them in the last step, like "0.1 1.1".</summary>
+    public IEnumerable<string> Published => _effects.OfType<FleetEffect.Publish>().Select(publish => Show(publish.Ready));
+
+    public static RunSettings Settings(int instances, bool opensTogether = false) => new()
     {
         PoolName = "app",
         Command = ["worker"],
@@ -27,6 +30,7 @@ internal sealed class SupervisorScenario
         ReadyTimeoutMs = 10_000,
         KillTimeoutMs = 5_000,
         DrainMs = 30_000,
+        OpensTogether = opensTogether,
     };
 
     public SupervisorScenario Tell(FleetEvent occurred)

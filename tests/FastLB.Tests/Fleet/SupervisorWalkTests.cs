@@ -41,6 +41,7 @@ public class SupervisorWalkTests
         private readonly RandomSource _random;
         private readonly Supervisor _supervisor;
         private int _instances;
+        private bool _opensTogether;
         private bool _isRetiring;
         private readonly Dictionary<WorkerKey, Process> _alive = [];
         private readonly List<WorkerKey> _unanswered = [];
@@ -55,7 +56,8 @@ public class SupervisorWalkTests
         {
             _random = new RandomSource(seed);
             _instances = 1 + _random.Next(4);
-            _supervisor = new Supervisor(SupervisorScenario.Settings(_instances), new RandomSource(seed + 1_000_000));
+            _opensTogether = _random.Chance(0.5);
+            _supervisor = new Supervisor(SupervisorScenario.Settings(_instances, _opensTogether), new RandomSource(seed + 1_000_000));
         }
 
         public void Run()
@@ -129,7 +131,8 @@ public class SupervisorWalkTests
                         // A slot that is wanted again starts anew while its last process may still be going.
                         _isRollingPossible = true;
                         _instances = _isRetiring ? 0 : 1 + _random.Next(5);
-                        Tell(new FleetEvent.Changed(SupervisorScenario.Settings(Math.Max(1, _instances)), _random.Chance(0.3)));
+                        _opensTogether ^= _random.Chance(0.2);
+                        Tell(new FleetEvent.Changed(SupervisorScenario.Settings(Math.Max(1, _instances), _opensTogether), _random.Chance(0.3)));
                     }
                     else if (!_isStopping && _random.Chance(0.03))
                     {
@@ -216,6 +219,7 @@ public class SupervisorWalkTests
         {
             var effects = new List<FleetEffect>();
             var wasPublished = exited is { } gone && _published.Contains(gone);
+            _mayLoseAll = occurred is FleetEvent.Exited or FleetEvent.Stop or FleetEvent.Retire;
             _supervisor.Handle(occurred, _nowMs, effects);
             Check(!wasPublished || effects[0] is FleetEffect.Publish, "an exit of a published worker publishes first");
             foreach (var effect in effects)
@@ -224,10 +228,21 @@ public class SupervisorWalkTests
             }
 
             CheckBackoff();
+            CheckOpening();
+            Check(
+                _ready.All(key => key.Slot >= _instances) || _ready.All(key => key.Slot < _instances),
+                "who is too many serves only while nobody who stays does");
             Check(_supervisor.Slots.Count(slot => !slot.IsSurplus) == (_isRetiring ? 0 : _instances), "there are as many slots as are wanted");
         }
 
         private readonly HashSet<WorkerKey> _published = [];
+        private IReadOnlyList<WorkerKey> _ready = [];
+
+        /// <summary>Only the end of a worker, or of the pool, takes the last one that serves; no resizing does and no restart.</summary>
+        private bool _mayLoseAll;
+
+        /// <summary>Since when a ready worker is held back, or null.</summary>
+        private long? _heldSinceMs;
 
         private void Perform(FleetEffect effect)
         {
@@ -247,6 +262,11 @@ public class SupervisorWalkTests
                 case FleetEffect.Publish(var ready, var draining):
                     Check(ready.Concat(draining).All(key => _alive.TryGetValue(key, out var p) && p is { IsReady: true, IsTerminated: false, IsKilled: false }), "only ready workers that nobody stops are published");
                     Check(ready.Select(key => key.Slot).Distinct().Count() == ready.Count, "a slot has one ready worker");
+                    Check(ready.Count > 0 || _ready.Count == 0 || _mayLoseAll, "a pool that serves goes on serving");
+                    Check(
+                        _ready.Count > 0 || ready.Count == 0 || !_opensTogether || _instances <= 1 || _nowMs - _heldSinceMs >= Supervisor.LongestHoldMs || !AreAwaited(ready),
+                        "a pool opens when nobody is on its way any more, or after the longest time");
+                    _ready = ready;
                     _published.Clear();
                     _published.UnionWith(ready.Concat(draining));
                     break;
@@ -269,6 +289,24 @@ public class SupervisorWalkTests
                     Check(_alive.Count == 0 && _unanswered.Count == 0, "a pool has stopped when nothing of it is left");
                     _isStopped = true;
                     break;
+            }
+        }
+
+        /// <summary>Whether others than these are still on their way. What was given up before it was started is known to the supervisor only.</summary>
+        private bool AreAwaited(IReadOnlyList<WorkerKey> ready) => _unanswered.Concat(_alive.Where(pair => !pair.Value.IsReady).Select(pair => pair.Key)).Any(key =>
+            key.Slot < _instances
+            && ready.All(other => other.Slot != key.Slot)
+            && _supervisor.Slots[key.Slot].Find(key.Generation) is { State: ProcessState.Starting });
+
+        private void CheckOpening()
+        {
+            var isHeld = _ready.Count == 0 && _supervisor.Slots.Any(slot => slot.Serving is { State: ProcessState.Ready });
+            _heldSinceMs = isHeld ? _heldSinceMs ?? _nowMs : null;
+            if (isHeld)
+            {
+                Check(_opensTogether && _instances > 1, "only a pool that opens together holds workers back, and none that has but one");
+                Check(AreAwaited([]), "nobody is held back for others that do not come");
+                Check(_supervisor.NextDeadlineMs <= _heldSinceMs + Supervisor.LongestHoldMs, "whoever is held back has a deadline");
             }
         }
 

@@ -48,6 +48,13 @@ public sealed class CommandLineTests : IDisposable
     public void Sticky_without_a_name_takes_the_usual_cookie() =>
         Assert.Equal(new StickySettings("FASTLB", null), Planned("run", "--sticky", "--", "node").Settings!.Pools[0].Sticky);
 
+    [Theory]
+    [InlineData(true, "run", "--sticky", "--", "node")]
+    [InlineData(false, "run", "--", "node")]
+    [InlineData(true, "demo", "--sticky")]
+    public void Workers_whose_sessions_stick_open_together(bool openTogether, params string[] arguments) =>
+        Assert.Equal(openTogether, Planned(arguments).Settings!.Runs[0].OpensTogether);
+
     [Fact]
     public void The_admin_api_can_be_switched_off() =>
         Assert.Null(Planned("run", "--admin", "none", "--", "node").Settings!.AdminBind);
