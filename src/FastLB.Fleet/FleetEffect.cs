@@ -38,6 +38,9 @@ internal abstract record FleetEffect
     /// <summary>SIGKILL to its process group.</summary>
     internal sealed record Kill(int Slot, int Generation) : FleetEffect;
 
+    /// <summary>The rolling restart stopped: until it is tried again, slots whose process ends start one as those that still serve were started.</summary>
+    internal sealed record FallBack : FleetEffect;
+
     /// <summary>A sentence about a slot, or about the pool when <paramref name="Slot"/> is null; it follows that name.</summary>
     internal sealed record Log(Severity Severity, int? Slot, string Sentence) : FleetEffect;
 

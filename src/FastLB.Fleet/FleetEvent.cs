@@ -37,6 +37,9 @@ internal abstract record FleetEvent
     /// <summary>Stop every process. Draining the pool has been done before.</summary>
     internal sealed record Stop : FleetEvent;
 
+    /// <summary>Stop every process without giving it time.</summary>
+    internal sealed record StopAtOnce : FleetEvent;
+
     /// <summary><see cref="Supervisor.NextDeadlineMs"/> has come.</summary>
     internal sealed record Tick : FleetEvent;
 }

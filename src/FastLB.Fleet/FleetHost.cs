@@ -176,9 +176,9 @@ public sealed class FleetHost : IDisposable
 
     /// <summary>
     /// Stops all workers, which should have no requests any more. Completes when no process of this fleet is left, its guardian
-    /// included; killTimeout bounds how long that takes.
+    /// included; killTimeout bounds how long that takes, unless they are to stop at once. May be called again to say so.
     /// </summary>
-    public Task StopAsync()
+    public Task StopAsync(bool atOnce = false)
     {
         if (!_started)
         {
@@ -190,7 +190,7 @@ public sealed class FleetHost : IDisposable
             _stopping = true;
             foreach (var pool in _pools)
             {
-                pool.Stop();
+                pool.Stop(atOnce);
             }
         });
         return _finished.Task;

@@ -87,9 +87,12 @@ internal sealed class PoolFleet
     /// </summary>
     public void Use(Pool pool, RunSettings run)
     {
-        var mustReplace = run != _run with { Instances = run.Instances, ReadyTimeoutMs = run.ReadyTimeoutMs, KillTimeoutMs = run.KillTimeoutMs, DrainMs = run.DrainMs, OpensTogether = run.OpensTogether };
+        // What counts is what runs: a rolling restart that has stopped left processes behind, which the next reload brings along, or which are right again.
+        var mustReplace = _supervisor.IsRolling
+            ? !run.StartsTheSameAs(_run)
+            : _supervisor.Slots.Any(slot => slot.Serving is null ? !run.StartsTheSameAs(_run) : IsBehind(slot.Serving, run));
         _run = run;
-        _launcher.Use(run);
+        _launcher.Run = run;
         if (!ReferenceEquals(pool, _pool))
         {
             var before = _pool;
@@ -115,9 +118,13 @@ internal sealed class PoolFleet
 
     public bool IsRetiring { get; private set; }
 
-    public void RestartRolling() => Tell(new FleetEvent.RestartRolling());
+    public void RestartRolling()
+    {
+        _launcher.Run = _run;
+        Tell(new FleetEvent.RestartRolling());
+    }
 
-    public void Stop() => Tell(new FleetEvent.Stop());
+    public void Stop(bool atOnce) => Tell(atOnce ? new FleetEvent.StopAtOnce() : new FleetEvent.Stop());
 
     /// <summary>Looks at deadlines, draining workers and groups that have lost their leader.</summary>
     public void Tick()
@@ -220,7 +227,14 @@ internal sealed class PoolFleet
         running?.StartedAt ?? _starts.GetValueOrDefault(slot.Index).LastStart,
         slot.Restarts,
         slot.LastExit,
-        running?.Worker);
+        running?.Worker)
+    {
+        IsBehind = running is not null && IsBehind(slot.Serving is { } serving && serving.Key == running.Key ? serving : null, _run),
+    };
+
+    /// <summary>Whether a process serves that was started by other settings, and no rolling restart is on its way to it.</summary>
+    private bool IsBehind(SlotProcess? serving, RunSettings run) =>
+        serving is not null && !_supervisor.IsRolling && _running.TryGetValue(serving.Key, out var running) && !running.Run.StartsTheSameAs(run);
 
     private static string StateText(ProcessState state) => state switch
     {
@@ -326,6 +340,9 @@ internal sealed class PoolFleet
             case FleetEffect.Kill(var slot, var generation):
                 _running[new WorkerKey(slot, generation)].Child.Kill();
                 break;
+            case FleetEffect.FallBack:
+                _launcher.Run = _running.Values.Select(worker => worker.Run).FirstOrDefault(run => !run.StartsTheSameAs(_run), _run);
+                break;
             case FleetEffect.Log(var severity, var slot, var sentence):
                 Log(severity, slot is { } index ? NameOf(index) : PoolName, sentence);
                 break;
@@ -347,7 +364,7 @@ internal sealed class PoolFleet
         }
 
         var worker = new Worker(PoolName, key.Slot, key.Generation, endpoint, _fleet.Loops.Count, settings: _pool.Settings);
-        var running = new RunningWorker(this, key, worker, child, _starts[key.Slot].LastStart, log);
+        var running = new RunningWorker(this, key, _launcher.Run, worker, child, _starts[key.Slot].LastStart, log);
         running.Watch(_fleet.Poller);
         _running.Add(key, running);
         Tell(new FleetEvent.Spawned(key.Slot, key.Generation));

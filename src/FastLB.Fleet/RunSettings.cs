@@ -45,6 +45,16 @@ public sealed record RunSettings
     /// </summary>
     public bool OpensTogether { get; init; }
 
+    /// <summary>Whether a process that these settings start is the same as one that the others do. How many there are, and what FastLB itself does with them, is not part of it.</summary>
+    public bool StartsTheSameAs(RunSettings other) => this == other with
+    {
+        Instances = Instances,
+        ReadyTimeoutMs = ReadyTimeoutMs,
+        KillTimeoutMs = KillTimeoutMs,
+        DrainMs = DrainMs,
+        OpensTogether = OpensTogether,
+    };
+
     /// <summary>From its start until requests go to every worker that became ready in time.</summary>
     public int OpenTimeoutMs => ReadyTimeoutMs + (OpensTogether ? Supervisor.LongestHoldMs : 0);
 }

@@ -17,10 +17,11 @@ internal sealed class RunningWorker
     private readonly OutputLines _outputLines;
     private readonly OutputLines _errorLines;
 
-    public RunningWorker(PoolFleet fleet, WorkerKey key, Worker worker, ChildProcess child, DateTimeOffset startedAt, ILogger log)
+    public RunningWorker(PoolFleet fleet, WorkerKey key, RunSettings run, Worker worker, ChildProcess child, DateTimeOffset startedAt, ILogger log)
     {
         Fleet = fleet;
         Key = key;
+        Run = run;
         Worker = worker;
         Child = child;
         StartedAt = startedAt;
@@ -34,6 +35,9 @@ internal sealed class RunningWorker
     public PoolFleet Fleet { get; }
 
     public WorkerKey Key { get; }
+
+    /// <summary>What it was started by, which the pool's settings may have left since.</summary>
+    public RunSettings Run { get; }
 
     /// <summary>Another object, of the same counts, when the pool has got other settings.</summary>
     public Worker Worker { get; set; }

@@ -6,7 +6,11 @@ namespace FastLB.Fleet;
 internal sealed partial class Supervisor
 {
     private Rollout? _rollout;
+
     private bool _rolloutAgain;
+
+    /// <summary>Whether a rolling restart is under way.</summary>
+    public bool IsRolling => _rollout is not null;
 
     private void OnRestartRolling()
     {
@@ -60,6 +64,11 @@ internal sealed partial class Supervisor
                     break;
                 case RolloutStep.Failed:
                     LogPool(Severity.Error, DescribeFailure(rollout));
+                    if (!_rolloutAgain)
+                    {
+                        _effects.Add(new FleetEffect.FallBack());
+                    }
+
                     EndRollout();
                     break;
             }

@@ -30,6 +30,7 @@ internal sealed partial class Supervisor
     private List<FleetEffect> _effects = [];
     private bool _stopping;
     private bool _stopped;
+    private bool _atOnce;
     private long _nowMs = long.MinValue;
 
     /// <param name="run">How its processes are run.</param>
@@ -105,6 +106,9 @@ internal sealed partial class Supervisor
             case FleetEvent.Stop:
                 OnStop();
                 break;
+            case FleetEvent.StopAtOnce:
+                OnStopAtOnce();
+                break;
             case FleetEvent.Tick:
                 OnTick();
                 break;
@@ -136,7 +140,15 @@ internal sealed partial class Supervisor
         if (process.State == ProcessState.Stopping)
         {
             // It was given up while it was being started.
-            Terminate(process);
+            if (_atOnce)
+            {
+                Kill(process);
+            }
+            else
+            {
+                Terminate(process);
+            }
+
             return;
         }
 
@@ -282,6 +294,16 @@ internal sealed partial class Supervisor
         foreach (var process in running)
         {
             Terminate(process);
+        }
+    }
+
+    private void OnStopAtOnce()
+    {
+        OnStop();
+        _atOnce = true;
+        foreach (var process in _slots.SelectMany(slot => slot.Processes).Where(process => !process.IsKilled).ToArray())
+        {
+            Kill(process);
         }
     }
 

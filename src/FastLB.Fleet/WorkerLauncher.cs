@@ -13,10 +13,8 @@ namespace FastLB.Fleet;
 /// <param name="number">Tells the pool's sockets from those of other pools.</param>
 internal sealed class WorkerLauncher(string poolName, RunSettings run, FleetResources fleet, int number)
 {
-    private RunSettings _run = run;
-
-    /// <summary>For processes that are started from now on.</summary>
-    public void Use(RunSettings run) => _run = run;
+    /// <summary>What processes are started by from now on.</summary>
+    public RunSettings Run { get; set; } = run;
 
     /// <summary>
     /// Starts a worker's process. Null when that is not possible; <paramref name="problem"/> is then a clause that says why, and nothing
@@ -64,10 +62,10 @@ internal sealed class WorkerLauncher(string poolName, RunSettings run, FleetReso
     private ChildProcess? StartChild(WorkerKey key, Endpoint endpoint, out string problem)
     {
         const string pathName = "PATH=";
-        var environment = WorkerEnvironment.Build(fleet.Environment, _run, key.Slot, key.Generation, endpoint, fleet.Mark);
+        var environment = WorkerEnvironment.Build(fleet.Environment, Run, key.Slot, key.Generation, endpoint, fleet.Mark);
         var path = environment.FirstOrDefault(entry => entry.StartsWith(pathName, StringComparison.Ordinal))?[pathName.Length..];
-        var program = ProgramPath.Find(_run.Command[0], path, _run.Directory, out problem);
-        if (program is not null && _run.Directory is null && !OwnDirectory.Exists)
+        var program = ProgramPath.Find(Run.Command[0], path, Run.Directory, out problem);
+        if (program is not null && Run.Directory is null && !OwnDirectory.Exists)
         {
             var name = string.Create(CultureInfo.InvariantCulture, $"{poolName}/{key.Slot}");
             FleetLog.Warning(fleet.Log, name, $"starts in a directory without a name: {OwnDirectory.Vanished}");
@@ -77,9 +75,9 @@ internal sealed class WorkerLauncher(string poolName, RunSettings run, FleetReso
             new ChildCommand
             {
                 Program = program,
-                Arguments = _run.Command,
+                Arguments = Run.Command,
                 Environment = environment,
-                Directory = _run.Directory,
+                Directory = Run.Directory,
                 PipeOutput = true,
             },
             out problem);
@@ -88,7 +86,7 @@ internal sealed class WorkerLauncher(string poolName, RunSettings run, FleetReso
     private Endpoint? NewEndpoint(WorkerKey key, out string problem)
     {
         problem = "";
-        if (_run.Transport == WorkerTransport.Unix)
+        if (Run.Transport == WorkerTransport.Unix)
         {
             if (Directory.Exists(fleet.SocketDirectory))
             {

@@ -23,4 +23,8 @@ public sealed record WorkerProcess(
     DateTimeOffset StartedAt,
     int Restarts,
     string? LastExit,
-    Worker? Worker);
+    Worker? Worker)
+{
+    /// <summary>It serves, but was started by earlier settings of its pool: the rolling restart that was to replace it has stopped.</summary>
+    public bool IsBehind { get; init; }
+}

@@ -147,7 +147,8 @@ public sealed partial class Server
 
         _retiring.RemoveAll(r => settings.Runs.Any(run => run.PoolName == r.Run.PoolName));
         _retiring.AddRange(gone.SelectMany(p => before.Settings.Runs.Where(r => r.PoolName == p.Name).Select(r => (p, r))));
-        var note = TellFleet();
+        var stopped = _fleet.Processes.Where(p => p.IsBehind).Select(p => p.PoolName).Distinct().ToArray();
+        var note = TellFleet() + (stopped.Length == 0 ? "" : $"; the last rolling restart of {string.Join(", ", stopped)} had stopped; what is not as configured is replaced");
 
         // 7. What goes.
         if (removed.Length > 0 || gone.Length > 0)

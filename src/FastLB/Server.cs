@@ -208,14 +208,26 @@ public sealed partial class Server : IAsyncDisposable
         var left = _proxies.Sum(p => p.Metrics.ConnectionsOpen);
         if (left > 0)
         {
-            LogCutOff(left);
+            if (atOnce.IsCancellationRequested)
+            {
+                LogCutOffAtOnce(left);
+            }
+            else
+            {
+                LogCutOff(left);
+            }
+
             OnEachLoop(i => _proxies[i].CutOff());
             await UntilDrained(Environment.TickCount64 + 1000, CancellationToken.None).ConfigureAwait(false);
         }
 
         _watch.Dispose();
         _full.Dispose();
-        await _fleet.StopAsync().ConfigureAwait(false);
+        await using (atOnce.Register(() => _fleet.StopAsync(atOnce: true)).ConfigureAwait(false))
+        {
+            await _fleet.StopAsync(atOnce.IsCancellationRequested).ConfigureAwait(false);
+        }
+
         foreach (var thread in _threads)
         {
             thread.Stop();
@@ -387,6 +399,9 @@ public sealed partial class Server : IAsyncDisposable
 
     [LoggerMessage(LogLevel.Warning, "the drain time is over: {left} connections are cut off")]
     private partial void LogCutOff(long left);
+
+    [LoggerMessage(LogLevel.Warning, "stopping at once: {left} connections are cut off")]
+    private partial void LogCutOffAtOnce(long left);
 
     [LoggerMessage(LogLevel.Warning, "no pool has workers that FastLB runs, so there is nothing to restart")]
     private partial void LogNothingToRestart();

@@ -140,7 +140,7 @@ internal sealed class StatusReport(Func<Pool[]> pools, ProxyLoop[] proxies, Loop
             $"{process.PoolName}/{process.Slot}", process.Slot, process.Generation, process.State,
             process.Pid == 0 ? null : process.Pid, process.Endpoint.Length == 0 ? null : process.Endpoint,
             process.Worker?.InFlight ?? 0, process.Worker?.Requests ?? 0, process.Worker?.Failures ?? 0,
-            process.Restarts, process.LastExit, process.StartedAt);
+            process.Restarts, process.LastExit, process.StartedAt) { IsBehind = process.IsBehind };
         return process.Worker is { } worker ? Describe(pool, worker, status) : status;
     }
 

@@ -161,6 +161,9 @@ public sealed record WorkerStatus(
     /// <summary>Its breaker's state; null without one.</summary>
     public string? Breaker { get; init; }
 
+    /// <summary>Its process was started by earlier settings of the pool, because the rolling restart that was to replace it has stopped.</summary>
+    public bool IsBehind { get; init; }
+
     /// <summary>Why it gets no requests; null when it gets some.</summary>
     public string? Why { get; init; }
 

@@ -109,6 +109,12 @@ internal static class StatusTable
             text.AppendLine("  so many workers are unfit that all are used");
         }
 
+        var behind = pool.Workers.Where(w => w.IsBehind).Select(w => w.Name).ToArray();
+        if (behind.Length > 0)
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"  still as before the last rolling restart, which has stopped: {string.Join(", ", behind)}; 'fastlb reload' tries again");
+        }
+
         foreach (var worker in pool.Workers.Where(w => w.Why is not null))
         {
             text.AppendLine(CultureInfo.InvariantCulture, $"  {worker.Name} is {worker.Why}");

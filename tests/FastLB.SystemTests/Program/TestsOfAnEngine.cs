@@ -61,6 +61,10 @@ public sealed class ArrivingPoolOnEpollTests() : ArrivingPoolTests("epoll");
 
 public sealed class ArrivingPoolOnAutoTests() : ArrivingPoolTests("auto");
 
+public sealed class StoppedRolloutOnEpollTests() : StoppedRolloutTests("epoll");
+
+public sealed class StoppedRolloutOnAutoTests() : StoppedRolloutTests("auto");
+
 public sealed class ProtectionOnEpollTests() : ProtectionTests("epoll");
 
 public sealed class ProtectionOnAutoTests() : ProtectionTests("auto");
