@@ -95,6 +95,9 @@ internal sealed partial class FastLbUnderTest : IAsyncDisposable
 
     public async Task<string> Metrics() => await s_http.GetStringAsync(Admin("/metrics"));
 
+    /// <summary>The stories of requests that failed or were tried again, for a test that fails.</summary>
+    public async Task<string> FailedRequests() => await s_http.GetStringAsync(Admin("/requests?failed"));
+
     public Uri Admin(string path) => new($"http://127.0.0.1:{_adminPort}{path}");
 
     /// <summary>The workers of the first pool, by slot.</summary>
