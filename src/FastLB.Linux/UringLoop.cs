@@ -293,7 +293,7 @@ public sealed unsafe partial class UringLoop : KernelLoop
 
                 return;
             case Kind.Accept:
-                CompleteAccept(_listeners[slot], completion);
+                CompleteAccept(completion);
                 return;
             case Kind.PeerName:
                 CompletePeerName(completion);
