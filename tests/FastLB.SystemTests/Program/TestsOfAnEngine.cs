@@ -68,3 +68,7 @@ public sealed class ProtectionOnAutoTests() : ProtectionTests("auto");
 public sealed class ListenerOnEpollTests() : ListenerTests("epoll");
 
 public sealed class ListenerOnAutoTests() : ListenerTests("auto");
+
+public sealed class ReloadMemoryOnEpollTests() : ReloadMemoryTests("epoll");
+
+public sealed class ReloadMemoryOnAutoTests() : ReloadMemoryTests("auto");
