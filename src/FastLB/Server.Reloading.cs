@@ -140,7 +140,7 @@ public sealed partial class Server
 
         // 6. The fleet. Pools that go keep their workers until nobody is sent there any more.
         Pool[] gone = [.. before.Pools.Where(p => pools.All(now => now.Name != p.Name))];
-        Forget(gone);
+        KeepOnly(pools);
         _retiring.RemoveAll(r => settings.Runs.Any(run => run.PoolName == r.Run.PoolName));
         _retiring.AddRange(gone.SelectMany(p => before.Settings.Runs.Where(r => r.PoolName == p.Name).Select(r => (p, r))));
         var note = TellFleet();
@@ -250,12 +250,12 @@ public sealed partial class Server
     }
 
     /// <summary>What was made and said for pools by their names, so that names that come and go do not add up. A pool that comes back begins anew.</summary>
-    private void Forget(Pool[] gone)
+    private void KeepOnly(Pool[] pools)
     {
-        foreach (var pool in gone)
+        foreach (var gone in _wantedInstances.Keys.Concat(_madeSecrets.Keys).Except(pools.Select(p => p.Name)).ToArray())
         {
-            _wantedInstances.Remove(pool.Name);
-            _madeSecrets.Remove(pool.Name);
+            _wantedInstances.Remove(gone);
+            _madeSecrets.Remove(gone);
         }
     }
 
