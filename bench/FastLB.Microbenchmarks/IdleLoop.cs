@@ -19,6 +19,11 @@ public sealed class IdleLoop(int index) : EventLoop(index, new BufferPool(), (ul
 
     public override void StopListening(Listener listener) => throw new NotSupportedException();
 
+    /// <summary>How often a listener was told to accept again.</summary>
+    public int Resumed { get; private set; }
+
+    public override void ResumeAccepting(Listener listener) => Resumed++;
+
     public override void Connect(Peer peer, Endpoint endpoint) => throw new NotSupportedException();
 
     public override void Receive(Peer peer) => throw new NotSupportedException();

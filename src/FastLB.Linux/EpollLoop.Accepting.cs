@@ -16,17 +16,20 @@ public sealed unsafe partial class EpollLoop
     /// <summary>How long accepting rests after the process ran out of descriptors or memory.</summary>
     private const int AcceptPauseMs = 100;
 
-    private readonly List<ListenerEntry> _listeners = [];
+    /// <summary>By the number in their events' data. A place is free from the moment its listener has stopped.</summary>
+    private readonly List<ListenerEntry?> _listeners = [];
 
     /// <summary>The first descriptor number that clients do not get: three quarters of what the process may have.</summary>
     private readonly int _descriptorCeiling =
         Libc.DescriptorLimit() is > 0 and < int.MaxValue and var limit ? (int)(limit / 4 * 3) : int.MaxValue;
 
+    internal override int ListenerPlaces => _listeners.Count;
+
     public override void Listen(Listener listener, int socket)
     {
         Invariant.That(!listener.IsListening, "a listener listens once");
         listener.Handle = socket;
-        var free = _listeners.FindIndex(e => !e.Listener.IsListening);
+        var free = _listeners.IndexOf(null);
         var entry = new ListenerEntry(this, listener, free < 0 ? _listeners.Count : free);
         if (free < 0)
         {
@@ -44,34 +47,31 @@ public sealed unsafe partial class EpollLoop
     public override void StopListening(Listener listener)
     {
         Invariant.That(listener.IsListening, "only a listener that listens is stopped");
-        var entry = _listeners.Find(e => ReferenceEquals(e.Listener, listener))!;
+        var entry = EntryOf(listener)!;
         AcceptWaiting(entry, AcceptsAtEnd, isLast: true);
         entry.Pause();
-        entry.IsFull = false;
         Timers.Cancel(entry);
+        _listeners[entry.Index] = null;
         Libc.Close(listener.Handle);
         listener.Handle = -1;
+        listener.OnStopped();
     }
 
     public override void ResumeAccepting(Listener listener)
     {
-        if (_listeners.FindLast(e => ReferenceEquals(e.Listener, listener)) is { IsFull: true } entry)
+        if (EntryOf(listener) is { IsFull: true } entry)
         {
             entry.IsFull = false;
             entry.Resume();
         }
     }
 
+    private ListenerEntry? EntryOf(Listener listener) => _listeners.Find(e => ReferenceEquals(e?.Listener, listener));
+
     /// <param name="isLast">Nothing is accepted after it, so a listener that is full takes what waits all the same, and tells it so.</param>
     private void AcceptWaiting(ListenerEntry entry, int limit, bool isLast = false)
     {
         Span<byte> address = stackalloc byte[SocketAddress.MaxLength];
-        if (!entry.Listener.IsListening)
-        {
-            // It was stopped in this turn, before epoll's report of it was looked at.
-            return;
-        }
-
         for (var accepted = 0; accepted < limit; accepted++)
         {
             if (!isLast && !entry.Listener.TryAdmit())
@@ -138,7 +138,7 @@ public sealed unsafe partial class EpollLoop
     {
         foreach (var entry in _listeners)
         {
-            if (entry.Listener.IsListening)
+            if (entry is not null)
             {
                 Libc.Close(entry.Listener.Handle);
                 entry.Listener.Handle = -1;
@@ -152,6 +152,8 @@ public sealed unsafe partial class EpollLoop
         private bool _registered;
 
         internal Listener Listener { get; } = listener;
+
+        internal int Index => index;
 
         /// <summary>It accepts nothing until it is told that there may be room.</summary>
         internal bool IsFull { get; set; }

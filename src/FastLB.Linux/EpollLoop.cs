@@ -207,9 +207,10 @@ public sealed unsafe partial class EpollLoop : KernelLoop
     {
         if ((data & ListenerTag) != 0)
         {
-            if (data != WakeTag)
+            // A listener may have been stopped in this turn, before epoll's report of it is looked at.
+            if (data != WakeTag && _listeners[(int)(data & 0xFFFF_FFFF)] is { } listener)
             {
-                AcceptWaiting(_listeners[(int)(data & 0xFFFF_FFFF)], AcceptsPerTurn);
+                AcceptWaiting(listener, AcceptsPerTurn);
             }
 
             return;

@@ -19,6 +19,9 @@ public abstract partial class KernelLoop : EventLoop, IDisposable
     /// <summary>Peers that are attached now.</summary>
     public int OpenPeers { get; private protected set; }
 
+    /// <summary>How many listeners the loop has room for in its list, those that have stopped and whose places wait for others included.</summary>
+    internal abstract int ListenerPlaces { get; }
+
     /// <summary>How often accepting had to rest because there were no descriptors or memory left.</summary>
     public long AcceptPauses { get; private protected set; }
 

@@ -7,7 +7,8 @@ namespace FastLB.Linux;
 /// accept cannot tell who came, so that is asked for each connection on its way in (SO_PEERNAME, Linux 6.7; the descriptor does not exist
 /// outside of the ring, so getpeername(2) cannot be). A table or a machine that is full makes accepting rest for a moment; what waits
 /// meanwhile stays in the listening socket's queue. A listener that may be full (<see cref="Listener.MayBeFull"/>) accepts one by one: a connection that finds no place is
-/// put aside, not served and not heard, until there is one, and nothing is accepted behind it.
+/// put aside, not served and not heard, until there is one, and nothing is accepted behind it. What is submitted for a listener is counted
+/// until its last completion, and its place in the list, by which completions find it, is another one's only when none can come any more.
 /// </summary>
 public sealed unsafe partial class UringLoop
 {
@@ -16,23 +17,35 @@ public sealed unsafe partial class UringLoop
     /// <summary>More than any backlog holds; only there to bound the last look into the queue.</summary>
     private const int AcceptsAtEnd = 65_536;
 
-    private readonly List<ListenerEntry> _listeners = [];
+    /// <summary>By the number in their operations' tags.</summary>
+    private readonly List<ListenerEntry?> _listeners = [];
     private readonly byte* _addresses;
     private readonly nint _addressLength;
+
+    internal override int ListenerPlaces => _listeners.Count;
 
     public override void Listen(Listener listener, int socket)
     {
         Invariant.That(!listener.IsListening, "a listener listens once");
         listener.Handle = socket;
-        var entry = new ListenerEntry(this, listener, _listeners.Count, FamilyOf(socket));
-        _listeners.Add(entry);
+        var free = _listeners.IndexOf(null);
+        var entry = new ListenerEntry(this, listener, free < 0 ? _listeners.Count : free, FamilyOf(socket));
+        if (free < 0)
+        {
+            _listeners.Add(entry);
+        }
+        else
+        {
+            _listeners[free] = entry;
+        }
+
         entry.Resume();
     }
 
     public override void StopListening(Listener listener)
     {
         Invariant.That(listener.IsListening, "only a listener that listens is stopped");
-        var entry = _listeners.Find(e => ReferenceEquals(e.Listener, listener))!;
+        var entry = EntryOf(listener)!;
         entry.IsStopping = true;
         Timers.Cancel(entry);
 
@@ -66,11 +79,13 @@ public sealed unsafe partial class UringLoop
 
         Libc.Close(listener.Handle);
         listener.Handle = -1;
+        entry.IsClosed = true;
+        ForgetIfQuiet(entry);
     }
 
     public override void ResumeAccepting(Listener listener)
     {
-        if (_listeners.FindLast(e => ReferenceEquals(e.Listener, listener)) is not { IsStopping: false } entry)
+        if (EntryOf(listener) is not { } entry)
         {
             return;
         }
@@ -86,7 +101,34 @@ public sealed unsafe partial class UringLoop
         }
     }
 
-    private void CompleteAccept(ListenerEntry entry, in Completion completion)
+    /// <summary>A listener that was told to stop leaves when the last of its operations has completed. It leaves once, even if its last callback stopped it.</summary>
+    private void ForgetIfQuiet(ListenerEntry entry)
+    {
+        if (entry is { IsClosed: true, InFlight: 0 } && ReferenceEquals(_listeners[entry.Index], entry))
+        {
+            _listeners[entry.Index] = null;
+            entry.Listener.OnStopped();
+        }
+    }
+
+    private ListenerEntry? EntryOf(Listener listener) => _listeners.Find(e => e is { IsStopping: false } && ReferenceEquals(e.Listener, listener));
+
+    private ListenerEntry EntryAt(int index)
+    {
+        var entry = _listeners[index];
+        Invariant.That(entry is not null, "a listener stays until its last operation has completed");
+        return entry;
+    }
+
+    private void CompleteAccept(in Completion completion)
+    {
+        var entry = EntryAt(SlotOf(completion.UserData));
+        entry.InFlight -= completion.HasMore ? 0 : 1;
+        Accept(entry, completion);
+        ForgetIfQuiet(entry);
+    }
+
+    private void Accept(ListenerEntry entry, in Completion completion)
     {
         if (completion.Result >= 0)
         {
@@ -139,6 +181,7 @@ public sealed unsafe partial class UringLoop
     {
         if (entry.HasAddresses && !entry.IsStopping)
         {
+            entry.InFlight++;
             AskName(ref Entry(UringAbi.Command, TagOf(Kind.PeerName, slot, (uint)entry.Index)), entry, slot);
         }
         else
@@ -150,16 +193,20 @@ public sealed unsafe partial class UringLoop
     private void CompletePeerName(in Completion completion)
     {
         var slot = SlotOf(completion.UserData);
-        var entry = _listeners[(int)GenerationOf(completion.UserData)];
+        var entry = EntryAt((int)GenerationOf(completion.UserData));
+        entry.InFlight--;
         if (completion.Result < 0)
         {
             // Its client is gone again.
             entry.Listener.NotAdmitted();
             CloseUnattached(slot);
-            return;
+        }
+        else
+        {
+            Adopt(entry, slot, SocketAddress.ReadClient(new ReadOnlySpan<byte>(_addresses + ((nint)slot * SocketAddress.MaxIpLength), completion.Result)));
         }
 
-        Adopt(entry, slot, SocketAddress.ReadClient(new ReadOnlySpan<byte>(_addresses + ((nint)slot * SocketAddress.MaxIpLength), completion.Result)));
+        ForgetIfQuiet(entry);
     }
 
     /// <summary>The accepted connections of a listener that stops, of which the completions were put aside.</summary>
@@ -171,7 +218,7 @@ public sealed unsafe partial class UringLoop
             var kind = KindOf(completion.UserData);
             if (kind == Kind.Accept && SlotOf(completion.UserData) == entry.Index)
             {
-                CompleteAccept(entry, completion);
+                CompleteAccept(completion);
             }
             else if (kind == Kind.PeerName && GenerationOf(completion.UserData) == entry.Index)
             {
@@ -235,7 +282,7 @@ public sealed unsafe partial class UringLoop
     {
         foreach (var entry in _listeners)
         {
-            if (entry.Listener.IsListening)
+            if (entry is { Listener.IsListening: true })
             {
                 Libc.Close(entry.Listener.Handle);
                 entry.Listener.Handle = -1;
@@ -258,6 +305,11 @@ public sealed unsafe partial class UringLoop
 
         internal bool IsStopping { get; set; }
 
+        internal bool IsClosed { get; set; }
+
+        /// <summary>Operations by its number that the kernel has not completed yet: accepts, of which a multishot one is one, and questions for names.</summary>
+        internal int InFlight { get; set; }
+
         /// <summary>Connections that were accepted and found no place; one at most, unless the listener did not let clients wait before.</summary>
         internal Queue<int> Parked { get; } = new();
 
@@ -271,6 +323,7 @@ public sealed unsafe partial class UringLoop
         internal void Resume()
         {
             ref var entry = ref loop.Entry(UringAbi.Accept, TagOf(Kind.Accept, Index));
+            InFlight++;
             IsFull = false;
             entry.Descriptor = Listener.Handle;
             entry.FileIndex = UringAbi.FileIndexAllocate;

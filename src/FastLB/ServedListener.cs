@@ -75,6 +75,7 @@ internal sealed class ServedListener
     {
         Settings = settings;
         _routes = RouteTable.ForLoops(settings.Routes, Switches, _parts.Length);
+        Switches.KeepOnly(settings.Routes.Select(r => r.Name).OfType<string>());
         LimitClients();
         LimitConnections();
     }

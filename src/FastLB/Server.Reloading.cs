@@ -140,11 +140,7 @@ public sealed partial class Server
 
         // 6. The fleet. Pools that go keep their workers until nobody is sent there any more.
         Pool[] gone = [.. before.Pools.Where(p => pools.All(now => now.Name != p.Name))];
-        foreach (var pool in gone)
-        {
-            _wantedInstances.Remove(pool.Name);
-        }
-
+        KeepOnly(pools);
         _retiring.RemoveAll(r => settings.Runs.Any(run => run.PoolName == r.Run.PoolName));
         _retiring.AddRange(gone.SelectMany(p => before.Settings.Runs.Where(r => r.PoolName == p.Name).Select(r => (p, r))));
         var stopped = _fleet.Processes.Where(p => p.IsBehind).Select(p => p.PoolName).Distinct().ToArray();
@@ -252,6 +248,16 @@ public sealed partial class Server
         }
 
         return pool;
+    }
+
+    /// <summary>What was made and said for pools by their names, so that names that come and go do not add up. A pool that comes back begins anew.</summary>
+    private void KeepOnly(Pool[] pools)
+    {
+        foreach (var gone in _wantedInstances.Keys.Concat(_madeSecrets.Keys).Except(pools.Select(p => p.Name)).ToArray())
+        {
+            _wantedInstances.Remove(gone);
+            _madeSecrets.Remove(gone);
+        }
     }
 
     private string TellFleet()

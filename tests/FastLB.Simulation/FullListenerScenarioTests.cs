@@ -134,6 +134,54 @@ public sealed class FullListenerScenarioTests
     }
 
     [Fact]
+    public void Listeners_that_stop_are_woken_no_more_whether_they_waited_or_not_and_those_who_came_by_them_give_their_places_back()
+    {
+        foreach (var waits in (bool[])[false, true])
+        {
+            var total = new ConnectionPlaces(1);
+            var places = new ConnectionPlaces(0, total);
+            var stage = new Stage(places: places, listening: l => l with { WhenFull = WhenFull.Wait });
+            var client = stage.Client(Get);
+            if (waits)
+            {
+                stage.Client(Get);
+                stage.Client("hello", tcp: true);
+            }
+
+            Assert.Equal((2, waits ? 2 : 0), (total.Registered, total.Waiting));
+            stage.Loop.StopListening(stage.Http);
+            stage.Loop.StopListening(stage.Tcp);
+            stage.Settle();
+            Assert.Equal((0, 0, 0, 0), (total.Registered, total.Waiting, places.Registered, places.Waiting));
+
+            // A reload that was under way does not bring them back.
+            stage.Http.Use(stage.Http.Settings, stage.Http.Routes, null, places);
+            stage.Tcp.Use(stage.Tcp.Settings, null, places);
+            Assert.Equal((1, 0), (total.InUse, total.Registered));
+            client.Socket.Close(reset: true);
+            stage.Settle();
+            Assert.Equal(0, total.InUse);
+        }
+    }
+
+    [Fact]
+    public void A_listener_that_stops_while_it_waits_takes_the_next_place_from_no_other_listener()
+    {
+        var total = new ConnectionPlaces(1);
+        var stage = new Stage(places: new ConnectionPlaces(0, total), listening: l => l with { WhenFull = WhenFull.Wait });
+        var first = stage.Client(Get);
+        stage.NextAtWorker();
+        stage.Client(Get);
+        var tcp = stage.Client("hello", tcp: true);
+        stage.Loop.StopListening(stage.Http);
+        stage.Settle();
+        Assert.False(stage.HasMoreAtWorkers);
+        first.Socket.Close(reset: true);
+        Assert.Equal("hello", stage.NextAtWorker().Heard);
+        Assert.Equal((1, "open"), (total.InUse, tcp.End));
+    }
+
+    [Fact]
     public void A_limit_that_comes_with_a_reload_counts_those_who_come_after_it_and_another_one_wakes_who_waits()
     {
         var stage = new Stage();

@@ -54,6 +54,37 @@ public sealed class ReplacedPoolScenarioTests
     }
 
     [Fact]
+    public void A_pool_that_went_with_requests_waiting_is_forgotten_by_the_next_reload_when_they_are_gone()
+    {
+        var stage = new Stage(workers: 1);
+        var gone = PoolThatWent(stage);
+        stage.Proxy.UsePools([stage.Pool]);
+        stage.Settle();
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
+        Assert.False(gone.IsAlive, "the loop keeps a pool that is no longer configured and at which nobody waits");
+    }
+
+    /// <summary>Not inlined, so that no register of the caller keeps the pool.</summary>
+    [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+    private static WeakReference PoolThatWent(Stage stage)
+    {
+        var pool = new Pool(new PoolSettings { Name = "spare" });
+        stage.Proxy.UsePools([stage.Pool, pool]);
+        var rules = new[] { new Core.Routing.RouteRule(null, null, "spare") };
+        var (settings, routes) = (stage.Http.Settings, stage.Http.Routes);
+        stage.Http.Use(settings with { Routes = rules }, new Core.Routing.RouteTable(rules), null, null);
+        var waiting = stage.Client(Get);
+        stage.Http.Use(settings, routes, null, null);
+        stage.Proxy.UsePools([stage.Pool]);
+        waiting.Socket.Close(reset: true);
+        stage.Settle();
+        Assert.Equal(0, stage.Proxy.OpenCount);
+        return new WeakReference(pool);
+    }
+
+    [Fact]
     public void What_waits_at_a_pool_that_goes_is_served_by_a_worker_that_was_just_starting()
     {
         var stage = new Stage(workers: 1);

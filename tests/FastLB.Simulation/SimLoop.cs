@@ -100,8 +100,10 @@ internal sealed partial class SimLoop(SimNetwork network, BufferPool buffers, ul
         AcceptWaiting(listener, everything: true);
         network.BacklogAt(listener.Handle).IsClosed = true;
         _listeners.Remove(listener);
+        _full.Remove(listener);
         listener.Handle = -1;
         network.Note();
+        listener.OnStopped();
     }
 
     public override void ResumeAccepting(Listener listener)

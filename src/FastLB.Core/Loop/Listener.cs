@@ -30,4 +30,12 @@ public abstract class Listener
     /// null refuses it, and the loop closes it at once.
     /// </summary>
     public abstract Peer? OnAccepting(in ClientAddress address);
+
+    /// <summary>
+    /// The last callback, once, after <see cref="EventLoop.StopListening"/>: in it, or in a later turn where the kernel has to let go first. No connection comes any more, and the
+    /// loop has forgotten the listener.
+    /// </summary>
+    public virtual void OnStopped()
+    {
+    }
 }

@@ -68,15 +68,23 @@ public sealed class ConnectionPlaces
     /// <summary>A connection found no place.</summary>
     public void NoteTurnedAway() => Interlocked.Increment(ref _turnedAway);
 
+    /// <summary>Parts of listeners that are woken when somebody leaves, whether they wait at present or not.</summary>
+    internal int Registered => Volatile.Read(ref _waiters).Length;
+
+    /// <summary>How many of them wait; for a moment it may be more than do, and never less.</summary>
+    internal int Waiting => Volatile.Read(ref _waiting);
+
     internal void Register(AcceptWaiter waiter)
     {
-        AcceptWaiter[] before;
-        do
-        {
-            before = Volatile.Read(ref _waiters);
-        }
-        while (Interlocked.CompareExchange(ref _waiters, [.. before, waiter], before) != before);
+        Change(waiters => [.. waiters, waiter]);
         _total?.Register(waiter);
+    }
+
+    /// <summary>The waiter is not woken for places any more, except by who is doing that just now.</summary>
+    internal void Unregister(AcceptWaiter waiter)
+    {
+        Change(waiters => Array.FindAll(waiters, w => !ReferenceEquals(w, waiter)));
+        _total?.Unregister(waiter);
     }
 
     internal void BeginWaiting()
@@ -91,6 +99,17 @@ public sealed class ConnectionPlaces
         _total?.EndWaiting();
     }
 
+    private void Change(Func<AcceptWaiter[], AcceptWaiter[]> change)
+    {
+        AcceptWaiter[] before;
+        do
+        {
+            before = Volatile.Read(ref _waiters);
+        }
+        while (Interlocked.CompareExchange(ref _waiters, change(before), before) != before);
+    }
+
+    /// <summary>All of them: each tries for itself, so one that is gone before it could takes the place from nobody.</summary>
     private void WakeWaiting()
     {
         if (Volatile.Read(ref _waiting) == 0)
@@ -122,9 +141,12 @@ internal sealed class AcceptWaiter(Listener listener, EventLoop loop, Connection
             return true;
         }
 
-        if (Interlocked.Exchange(ref _waits, 1) == 0)
+        // It is counted before it can be woken, or the count would be one too low for a moment, and who leaves then would not look for the others. Only this thread
+        // sets the word to 1.
+        if (Volatile.Read(ref _waits) == 0)
         {
             places.BeginWaiting();
+            Interlocked.Exchange(ref _waits, 1);
         }
 
         if (!places.TryEnter())
@@ -132,26 +154,39 @@ internal sealed class AcceptWaiter(Listener listener, EventLoop loop, Connection
             return false;
         }
 
-        if (Interlocked.Exchange(ref _waits, 0) == 1)
-        {
-            places.EndWaiting();
-        }
-
+        TryEndWaiting();
         return true;
     }
 
+    /// <summary>Any thread.</summary>
     public void Wake()
     {
-        if (Interlocked.Exchange(ref _waits, 0) == 0)
-        {
-            return;
-        }
-
-        places.EndWaiting();
-        if (Interlocked.Exchange(ref _isPosted, 1) == 0)
+        if (TryEndWaiting() && Interlocked.Exchange(ref _isPosted, 1) == 0)
         {
             loop.Post(this);
         }
+    }
+
+    /// <summary>The listener has stopped and waits for nothing any more. On the loop's thread, once.</summary>
+    public void Leave()
+    {
+        Invariant.That(!listener.IsListening, "only who has stopped waits no more");
+        places.Unregister(this);
+
+        // Somebody who had seen it before may be waking it; one of the two takes it off the count.
+        TryEndWaiting();
+    }
+
+    /// <summary>Whether it waited until now.</summary>
+    private bool TryEndWaiting()
+    {
+        if (Interlocked.Exchange(ref _waits, 0) == 0)
+        {
+            return false;
+        }
+
+        places.EndWaiting();
+        return true;
     }
 
     public override void Run(EventLoop _)

@@ -16,6 +16,7 @@ internal sealed class Doorway
     private ConnectionPlaces? _places;
     private AcceptWaiter? _waiter;
     private int _admitted;
+    private bool _isOver;
 
     public Doorway(ProxyLoop proxy, Listener listener, ListenerSettings settings)
     {
@@ -37,7 +38,7 @@ internal sealed class Doorway
         _settings = settings;
         _places = places;
         PerClient = perClient;
-        if (places is not null && settings.WhenFull == WhenFull.Wait && _waiter is null)
+        if (places is not null && settings.WhenFull == WhenFull.Wait && _waiter is null && !_isOver)
         {
             _waiter = new AcceptWaiter(_listener, _proxy.Loop, places);
             places.Register(_waiter);
@@ -48,6 +49,14 @@ internal sealed class Doorway
             // Who waits outside is told now.
             _proxy.Loop.ResumeAccepting(_listener);
         }
+    }
+
+    /// <summary>The listener has stopped: it is woken for places no more. Who came by it stays, and gives its place back.</summary>
+    public void OnStopped()
+    {
+        _isOver = true;
+        _waiter?.Leave();
+        _waiter = null;
     }
 
     /// <summary>A place for the connection that is about to be accepted. It is that of the next one that comes in.</summary>

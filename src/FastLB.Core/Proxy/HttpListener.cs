@@ -91,6 +91,8 @@ public sealed class HttpListener : Listener
 
     public override void NotAdmitted() => Doorway.NotAdmitted();
 
+    public override void OnStopped() => Doorway.OnStopped();
+
     public override Peer? OnAccepting(in ClientAddress address)
     {
         if (!Doorway.TryTakePlace(out var isCounted))

@@ -120,6 +120,9 @@ public sealed class ProxyLoop : OwnCacheLines
         }
 
         Volatile.Write(ref _pools, parts);
+
+        // Those from earlier reloads may have been left by the last who waited, and nothing is published of a pool without processes.
+        _gone.RemoveAll(p => p.Queue.Length == 0);
         foreach (var gone in before.Except(parts))
         {
             gone.Retire(Array.Find(parts, p => p.Pool.Name == gone.Pool.Name));

@@ -43,6 +43,8 @@ public sealed class TcpListener : Listener
 
     public override void NotAdmitted() => Doorway.NotAdmitted();
 
+    public override void OnStopped() => Doorway.OnStopped();
+
     /// <summary>Its address, as logs name it.</summary>
     internal byte[] NameBytes { get; }
 

@@ -60,6 +60,19 @@ public sealed class RouteSwitches
         }
     }
 
+    /// <summary>Forgets the switches of all other routes, so that names that come and go do not add up. A route that comes back is as it is configured.</summary>
+    public void KeepOnly(IEnumerable<string> names)
+    {
+        var kept = names.ToHashSet();
+        lock (_lock)
+        {
+            foreach (var gone in _byName.Keys.Where(name => !kept.Contains(name)).ToArray())
+            {
+                _byName.Remove(gone);
+            }
+        }
+    }
+
     /// <summary>The switch of this name, the same one for everybody.</summary>
     internal RouteSwitch Of(string name)
     {

@@ -142,6 +142,32 @@ public sealed class ContractListener(Func<ContractPeer?> next) : Listener
 {
     public int Accepting { get; private set; }
 
+    /// <summary>Never has room.</summary>
+    public bool IsFull { get; init; }
+
+    /// <summary>How often it was asked for room.</summary>
+    public int Asked { get; private set; }
+
+    /// <summary>How often it was told that it listens no more.</summary>
+    public int Stopped { get; private set; }
+
+    /// <summary>What to do then.</summary>
+    public Action? Stopping { get; set; }
+
+    public override bool MayBeFull => IsFull;
+
+    public override bool TryAdmit()
+    {
+        Asked++;
+        return !IsFull;
+    }
+
+    public override void OnStopped()
+    {
+        Stopped++;
+        Stopping?.Invoke();
+    }
+
     public override Peer? OnAccepting(in ClientAddress address)
     {
         Accepting++;

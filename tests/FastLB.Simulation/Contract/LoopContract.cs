@@ -319,29 +319,6 @@ public abstract partial class LoopContract
     }
 
     [Fact]
-    public void A_listener_may_refuse_and_accepts_the_next_one()
-    {
-        using var stage = new Scene(this);
-        stage.RefusesNext = true;
-        using var refused = stage.Bench.Connect()!;
-        stage.Until(() => refused.Read() && (refused.SawEnd || refused.SawError), "the refused one is closed");
-        using var taken = stage.Connect(out var peer);
-        Assert.Equal(1, peer.Count("accepted"));
-    }
-
-    [Fact]
-    public void StopListening_accepts_what_waits_and_nothing_after_it()
-    {
-        using var stage = new Scene(this);
-        using var first = stage.Bench.Connect()!;
-        using var second = stage.Bench.Connect()!;
-        stage.Bench.Loop.StopListening(stage.Listener);
-        Assert.False(stage.Listener.IsListening);
-        stage.Until(() => stage.Accepted.Count == 2 && stage.Accepted.TrueForAll(p => p.Count("accepted") == 1), "both are accepted");
-        Assert.Null(stage.Bench.Connect());
-    }
-
-    [Fact]
     public void Posted_work_of_many_threads_runs_once_each_and_in_order_per_thread()
     {
         using var stage = new Scene(this);
@@ -397,16 +374,19 @@ public abstract partial class LoopContract
     /// <summary>A bench with a listener, and the peers that it accepted.</summary>
     private sealed class Scene : IDisposable
     {
-        internal Scene(LoopContract contract, BufferPool? buffers = null)
+        internal Scene(LoopContract contract, BufferPool? buffers = null, bool isFull = false)
         {
             Bench = contract.Open(buffers ?? new BufferPool());
-            Listener = new ContractListener(Next);
+            Listener = new ContractListener(Next) { IsFull = isFull };
             Bench.Listen(Listener);
         }
 
         internal LoopBench Bench { get; }
 
-        internal ContractListener Listener { get; }
+        internal ContractListener Listener { get; private set; }
+
+        /// <summary>Another listener in place of one that has stopped; it does not listen yet.</summary>
+        internal void MakeListener(bool isFull) => Listener = new ContractListener(Next) { IsFull = isFull };
 
         internal List<ContractPeer> Accepted { get; } = [];
 

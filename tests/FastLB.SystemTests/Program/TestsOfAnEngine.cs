@@ -72,3 +72,15 @@ public sealed class ProtectionOnAutoTests() : ProtectionTests("auto");
 public sealed class ListenerOnEpollTests() : ListenerTests("epoll");
 
 public sealed class ListenerOnAutoTests() : ListenerTests("auto");
+
+public sealed class ReloadMemoryOnEpollTests() : ReloadMemoryTests("epoll");
+
+public sealed class ReloadMemoryOnAutoTests() : ReloadMemoryTests("auto");
+
+public sealed class ChoosingOnEpollTests() : ChoosingTests("epoll");
+
+public sealed class ChoosingOnAutoTests() : ChoosingTests("auto");
+
+public sealed class LimitOnEpollTests() : LimitTests("epoll");
+
+public sealed class LimitOnAutoTests() : LimitTests("auto");
