@@ -99,18 +99,9 @@ public sealed partial class Server
 
     private void RemovePathUnlessUsed(ServedListener gone)
     {
-        if (_running.Listeners.Any(l => l.Sockets.Endpoint.Equals(gone.Sockets.Endpoint)))
+        if (!_running.Listeners.Any(l => l.Sockets.Endpoint.Equals(gone.Sockets.Endpoint)))
         {
-            return;
-        }
-
-        try
-        {
-            gone.RemovePath();
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
-            LogPathLeft(gone.Sockets.Endpoint.ToString(), failure.Message);
+            TryRemovePath(gone);
         }
     }
 

@@ -23,14 +23,13 @@ public sealed class ServerStartException(string message) : Exception(message);
 /// <item>to stop, the listeners close, connections finish what they have begun, what still runs at the deadline is cut off;</item>
 /// <item>the workers, which have nothing to do any more, are stopped; then the loops.</item>
 /// </list>
-/// How it gets another configuration while it runs is told in Server.Reloading.cs.
+/// How it gets another configuration while it runs is told in Server.Reloading.cs, how it ends in Server.Ending.cs.
 /// </summary>
 public sealed partial class Server : IAsyncDisposable
 {
     /// <summary>Idle connections close spread over a tenth of the drain time, but at most this long.</summary>
     private const int LongestIdleWindowMs = 1_000;
 
-    private const int DrainPollMs = 10;
     private const int SampleWaitMs = 100;
 
     private readonly ILogger _log;
@@ -179,95 +178,13 @@ public sealed partial class Server : IAsyncDisposable
         _ended.Dispose();
     }
 
-    // 4. and 5. The end.
-    private async Task DrainOnceAsync(CancellationToken atOnce)
-    {
-        _draining = true;
-        await _ended.CancelAsync().ConfigureAwait(false);
-
-        // A reload that is under way ends first; none begins any more.
-        await _reloading.WaitAsync(CancellationToken.None).ConfigureAwait(false);
-        _reloading.Release();
-        var (settings, _, present) = _running;
-        ServedListener[] listeners = [.. present, .. _leaving];
-        var open = _proxies.Sum(p => p.Metrics.ConnectionsOpen);
-        LogDraining(open, settings.DrainMs / 1000.0);
-        await DeferredClients.ComeThrough([.. listeners.Select(l => l.Sockets)], atOnce).ConfigureAwait(false);
-        var windowMs = IdleWindowMs(settings);
-        OnEachLoop(i =>
-        {
-            foreach (var listener in listeners)
-            {
-                listener.StopOn(i, _threads[i].Loop);
-            }
-
-            _proxies[i].BeginDrain(windowMs);
-        });
-        var deadline = Environment.TickCount64 + settings.DrainMs;
-        await UntilDrained(deadline, atOnce).ConfigureAwait(false);
-        var left = _proxies.Sum(p => p.Metrics.ConnectionsOpen);
-        if (left > 0)
-        {
-            if (atOnce.IsCancellationRequested)
-            {
-                LogCutOffAtOnce(left);
-            }
-            else
-            {
-                LogCutOff(left);
-            }
-
-            OnEachLoop(i => _proxies[i].CutOff());
-            await UntilDrained(Environment.TickCount64 + 1000, CancellationToken.None).ConfigureAwait(false);
-        }
-
-        _watch.Dispose();
-        _full.Dispose();
-        await using (atOnce.Register(() => _fleet.StopAsync(atOnce: true)).ConfigureAwait(false))
-        {
-            await _fleet.StopAsync(atOnce.IsCancellationRequested).ConfigureAwait(false);
-        }
-
-        foreach (var thread in _threads)
-        {
-            thread.Stop();
-        }
-
-        _accessLog?.Dispose();
-
-        foreach (var listener in listeners)
-        {
-            RemovePathAtEnd(listener);
-        }
-    }
-
     /// <summary>They were bound for nothing: no loop has taken them over.</summary>
     private void Abandon(IEnumerable<ServedListener> listeners)
     {
         foreach (var listener in listeners)
         {
             listener.Abandon();
-            RemovePathAtEnd(listener);
-        }
-    }
-
-    private void RemovePathAtEnd(ServedListener listener)
-    {
-        try
-        {
-            listener.RemovePath();
-        }
-        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-        {
-            LogPathLeft(listener.Sockets.Endpoint.ToString(), failure.Message);
-        }
-    }
-
-    private async Task UntilDrained(long deadline, CancellationToken atOnce)
-    {
-        while (!_proxies.All(p => p.IsDrained) && Environment.TickCount64 < deadline && !atOnce.IsCancellationRequested)
-        {
-            await Task.Delay(DrainPollMs, CancellationToken.None).ConfigureAwait(false);
+            TryRemovePath(listener);
         }
     }
 
@@ -393,15 +310,6 @@ public sealed partial class Server : IAsyncDisposable
 
     [LoggerMessage(LogLevel.Warning, "pool {pool}: sticky cookies are signed with a secret made at this start, so sessions may move after the next one; set sticky.secret to keep them")]
     private partial void LogSecretMade(string pool);
-
-    [LoggerMessage(LogLevel.Information, "draining: {open} connections are open and have up to {seconds} s to finish; a second signal stops at once")]
-    private partial void LogDraining(long open, double seconds);
-
-    [LoggerMessage(LogLevel.Warning, "the drain time is over: {left} connections are cut off")]
-    private partial void LogCutOff(long left);
-
-    [LoggerMessage(LogLevel.Warning, "stopping at once: {left} connections are cut off")]
-    private partial void LogCutOffAtOnce(long left);
 
     [LoggerMessage(LogLevel.Warning, "no pool has workers that FastLB runs, so there is nothing to restart")]
     private partial void LogNothingToRestart();
