@@ -61,10 +61,8 @@ internal sealed class WorkerLauncher(string poolName, RunSettings run, FleetReso
 
     private ChildProcess? StartChild(WorkerKey key, Endpoint endpoint, out string problem)
     {
-        const string pathName = "PATH=";
         var environment = WorkerEnvironment.Build(fleet.Environment, Run, key.Slot, key.Generation, endpoint, fleet.Mark);
-        var path = environment.FirstOrDefault(entry => entry.StartsWith(pathName, StringComparison.Ordinal))?[pathName.Length..];
-        var program = ProgramPath.Find(Run.Command[0], path, Run.Directory, out problem);
+        var program = WorkerProgram.Find(Run, fleet.Environment, out problem);
         if (program is not null && Run.Directory is null && !OwnDirectory.Exists)
         {
             var name = string.Create(CultureInfo.InvariantCulture, $"{poolName}/{key.Slot}");

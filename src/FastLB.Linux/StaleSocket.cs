@@ -8,7 +8,7 @@ public static class StaleSocket
     /// <summary>Removes it if it is a socket that nobody answers on. Anything else stays, and binding there says that the address is in use.</summary>
     public static void Remove(Endpoint endpoint)
     {
-        if (endpoint.UnixPath is { } path && Libc.FileType(path) == Libc.S_IFSOCK && !IsAnswered(endpoint))
+        if (endpoint.UnixPath is { } path && IsSocket(path) && !IsAnswered(endpoint))
         {
             try
             {
@@ -20,6 +20,9 @@ public static class StaleSocket
             }
         }
     }
+
+    /// <summary>Whether a socket is there, and not a file, a directory, a link or nothing.</summary>
+    public static bool IsSocket(string path) => Libc.FileType(path) == Libc.S_IFSOCK;
 
     private static bool IsAnswered(Endpoint endpoint)
     {

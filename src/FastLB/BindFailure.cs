@@ -23,6 +23,7 @@ internal static class BindFailure
             ? $"this process was given {string.Join(", ", names.Select((name, i) => $"{name} ({i})"))}; set FileDescriptorName= in the socket unit, or write a number"
             : "this process was given no sockets; start it by a systemd socket unit, or write an address",
         NotASocket when endpoint.IsInherited => "it is no socket that listens; the socket unit needs ListenStream= and Accept=no",
+        AddressInUse when endpoint.IsUnix && !StaleSocket.IsSocket(endpoint.UnixPath) => "something that is no socket is there; remove it or choose another path",
         AddressInUse when endpoint.IsUnix => "another process answers there; stop it or choose another path",
         AddressInUse => $"{PortUse.WhoListens(endpoint) ?? "another process"} listens there already; stop it or choose another port",
         NotPermitted when endpoint.IsUnix => "only root may give the socket to another owner",

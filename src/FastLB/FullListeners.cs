@@ -79,7 +79,7 @@ internal sealed partial class FullListeners : IDisposable
             {
                 episode.IsOn = true;
                 episode.Before = episode.Seen;
-                var limit = listener.Places.Limit > 0 ? $"maxConnections of the listener is {listener.Places.Limit}, {listener.Places.InUse} are open" : "maxConnections of the whole server is reached";
+                var limit = listener.Places.Limit > 0 ? $"maxConnections of the listener is {listener.Places.Limit}" : "maxConnections of the whole server is reached";
                 var fate = listener.Settings.WhenFull == WhenFull.Wait ? "wait until one closes"
                     : listener.Settings.Protocol == ListenerProtocol.Http ? "get a 503"
                     : "are closed";

@@ -25,12 +25,14 @@ public enum OperatorResult
 /// <param name="Scale">Runs another number of a pool's workers; with null as many as are configured. False when FastLB runs none there.</param>
 /// <param name="RouteNames">The routes that have a name, of all listeners.</param>
 /// <param name="Maintain">Closes the routes of a name, or opens them. False when there is none.</param>
+/// <param name="Listeners">Where FastLB itself listens.</param>
 public sealed record OperatorReach(
     Func<Func<OperatorAnswer>, OperatorAnswer> Exclusively,
     Func<IReadOnlyList<Pool>> Pools,
     Func<string, int?, bool> Scale,
     Func<IReadOnlyList<string>> RouteNames,
-    Func<string, MaintenanceWord, bool> Maintain);
+    Func<string, MaintenanceWord, bool> Maintain,
+    Func<IReadOnlyList<Endpoint>> Listeners);
 
 /// <summary>
 /// What an operator may change while traffic flows, through the admin API and the commands that use it. Every change takes effect from
@@ -142,6 +144,11 @@ public sealed partial class Operator(OperatorReach reach, ILogger log)
         if (!Address.TryParseWorker(address, HostNames.Resolve, out var endpoint, out var problem, out _))
         {
             return new OperatorAnswer(OperatorResult.Wrong, $"address: {problem}");
+        }
+
+        if (reach.Listeners().FirstOrDefault(l => OwnListeners.Reaches(endpoint, l)) is { } own)
+        {
+            return new OperatorAnswer(OperatorResult.Wrong, $"address: {endpoint} is FastLB's own listener ({own}); requests would go round for ever");
         }
 
         if (weight is < 1 or > PoolReader.MaxWeight)
@@ -308,15 +315,15 @@ public sealed partial class Operator(OperatorReach reach, ILogger log)
     [LoggerMessage(LogLevel.Information, "route {route}: the operator switched maintenance to {state}")]
     private partial void LogMaintenance(string route, string state);
 
-    [LoggerMessage(LogLevel.Information, "pool {pool}: the operator switched worker {slot} to {state}")]
+    [LoggerMessage(LogLevel.Information, "worker {pool}/{slot}: the operator switched it to {state}")]
     private partial void LogSwitch(string pool, int slot, string state);
 
-    [LoggerMessage(LogLevel.Information, "pool {pool}: the operator added worker {slot} at {address}")]
+    [LoggerMessage(LogLevel.Information, "worker {pool}/{slot}: the operator added it at {address}")]
     private partial void LogAdded(string pool, int slot, string address);
 
-    [LoggerMessage(LogLevel.Information, "pool {pool}: the operator removed worker {slot} at {address}")]
+    [LoggerMessage(LogLevel.Information, "worker {pool}/{slot}: the operator removed it from {address}")]
     private partial void LogRemoved(string pool, int slot, string address);
 
-    [LoggerMessage(LogLevel.Information, "pool {pool}: the operator gave worker {slot} the weight {weight}")]
+    [LoggerMessage(LogLevel.Information, "worker {pool}/{slot}: the operator gave it the weight {weight}")]
     private partial void LogWeight(string pool, int slot, int weight);
 }

@@ -63,8 +63,10 @@ internal sealed class ReloadPlan
     public string Describe()
     {
         var parts = new List<string>();
-        Add("added listener", Added.Select(l => l.Bind.ToString()));
-        Add("removed listener", Removed.Select(l => l.Bind.ToString()));
+        var reopened = Added.Select(l => l.Bind).Intersect(Removed.Select(l => l.Bind)).ToHashSet();
+        Add("added listener", Added.Where(l => !reopened.Contains(l.Bind)).Select(l => l.Bind.ToString()));
+        Add("removed listener", Removed.Where(l => !reopened.Contains(l.Bind)).Select(l => l.Bind.ToString()));
+        Add("reopened listener", reopened.Select(bind => bind.ToString()));
         Add("changed listener", ChangedListeners.Select(l => l.Bind.ToString()));
         Add("added pool", Named(PoolChangeKind.Added));
         Add("removed pool", Named(PoolChangeKind.Removed));

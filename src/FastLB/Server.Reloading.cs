@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using FastLB.Core.Balancing;
 using FastLB.Core.Loop;
 using FastLB.Core.Routing;
@@ -33,7 +34,7 @@ public sealed partial class Server
     private readonly SemaphoreSlim _reloading = new(1, 1);
     private readonly CancellationTokenSource _ended = new();
     private readonly CancellationToken _endedToken;
-    private readonly Dictionary<string, int> _wantedInstances = [];
+    private readonly ConcurrentDictionary<string, int> _wantedInstances = [];
 
     // Only who holds the semaphore touches these two.
     private readonly List<ServedListener> _leaving = [];
@@ -66,6 +67,11 @@ public sealed partial class Server
         var before = _running;
         var plan = ReloadPlan.Between(before.Settings, next);
 
+        if (!forgetsChanges && AddedWorkerThatComesBack(before, plan) is { } circle)
+        {
+            return new ReloadResult(false, circle);
+        }
+
         // 2. Listeners that come.
         ServedListener[] added;
         try
@@ -74,7 +80,6 @@ public sealed partial class Server
         }
         catch (ServerStartException failure)
         {
-            LogNotReloaded(failure.Message);
             return new ReloadResult(false, failure.Message);
         }
 
@@ -87,7 +92,6 @@ public sealed partial class Server
         if (await WhyNotReadyAsync(arriving).ConfigureAwait(false) is { } problem)
         {
             Abandon(added);
-            LogNotReloaded(problem);
             return new ReloadResult(false, problem);
         }
 
@@ -153,11 +157,46 @@ public sealed partial class Server
             _ = LetGoAsync(removed, gone, settings);
         }
 
-        var text = plan.Describe() + (forgetsChanges ? "; the operator's changes are undone" : "") + note
+        var text = plan.Describe() + (forgetsChanges ? "; the operator's changes are undone" : WhatStays()) + note
             + (plan.AtNextStart.Count > 0 ? $"; {string.Join(", ", plan.AtNextStart)}: takes effect at the next start" : "");
         LogReloaded(text);
         ListenerWarnings.Tell(settings, added, _log);
         return new ReloadResult(true, text);
+    }
+
+    /// <summary>A sentence when an operator had added a worker at an address where a listener is to be now; otherwise null.</summary>
+    private static string? AddedWorkerThatComesBack(Running before, ReloadPlan plan)
+    {
+        foreach (var worker in before.Pools
+            .Where(p => plan.Pools.Any(change => change.Name == p.Name && change.Settings?.Reached.Count > 0))
+            .SelectMany(p => p.Members.Ready.Where(w => p.Overlay.Added.Any(a => a.Endpoint.Equals(w.Endpoint)))))
+        {
+            if (plan.Added.Select(l => l.Bind).FirstOrDefault(l => OwnListeners.Reaches(worker.Endpoint, l)) is { } listener)
+            {
+                return $"worker {worker.Name}, which the operator added at {worker.Endpoint}, would be FastLB's own listener ({listener}), and requests would go round for ever; "
+                    + $"remove it with 'fastlb worker remove {worker.Name}', or reload with --reset";
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>What an operator has changed of a pool, as the configuration stands now.</summary>
+    private IEnumerable<OperatorChange> ChangesOf(Pool pool)
+    {
+        var run = _running.Settings.Runs.FirstOrDefault(r => r.PoolName == pool.Name);
+        return OperatorChange.Of(pool, run is not null && _wantedInstances.TryGetValue(pool.Name, out var wanted) ? wanted : null, run?.Instances ?? 0);
+    }
+
+    /// <summary>A clause when an operator's changes stand over what has just been read, so that nobody wonders why the file does not hold.</summary>
+    private string WhatStays()
+    {
+        string[] names =
+        [
+            .. _running.Pools.SelectMany(ChangesOf).Select(change => change.Name),
+            .. _running.Listeners.SelectMany(l => l.Switches.All).Where(s => s.Word != MaintenanceWord.Configured).Select(s => $"route {s.Name} maintenance").Distinct(),
+        ];
+        return names.Length == 0 ? "" : $"; the operator's changes stay: {string.Join(", ", names)}";
     }
 
     /// <summary>Completes when every loop has done what was posted to it before.</summary>
@@ -200,7 +239,7 @@ public sealed partial class Server
         }
         else
         {
-            _wantedInstances.Remove(poolName);
+            _wantedInstances.TryRemove(poolName, out _);
         }
 
         TellFleet();
@@ -255,7 +294,7 @@ public sealed partial class Server
     {
         foreach (var gone in _wantedInstances.Keys.Concat(_madeSecrets.Keys).Except(pools.Select(p => p.Name)).ToArray())
         {
-            _wantedInstances.Remove(gone);
+            _wantedInstances.TryRemove(gone, out _);
             _madeSecrets.Remove(gone);
         }
     }

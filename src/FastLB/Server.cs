@@ -92,7 +92,7 @@ public sealed partial class Server : IAsyncDisposable
             thread.Start();
         }
 
-        Operator = new Operator(new OperatorReach(Exclusively, () => _running.Pools, TryScale, () => [.. RouteNames()], TryMaintain), logs.CreateLogger("operator"));
+        Operator = new Operator(new OperatorReach(Exclusively, () => _running.Pools, TryScale, () => [.. RouteNames()], TryMaintain, () => [.. _running.Listeners.Select(l => l.Sockets.Endpoint)]), logs.CreateLogger("operator"));
         _watch = new Watch(pools, logs.CreateLogger("health"));
         _full = new FullListeners(() => [.. _running.Listeners.Select(l => l.Watched).OfType<WatchedListener>()], logs.CreateLogger("listeners"));
         _report = new StatusReport(() => _running.Pools, _proxies, _threads, _watch);
@@ -144,7 +144,7 @@ public sealed partial class Server : IAsyncDisposable
             _draining,
             _report.Loops(),
             [.. _running.Listeners.Select(l => FullListeners.Describe(l, ProtocolName(l.Settings.Protocol), AccelerationOf(l.Settings)))],
-            _report.Pools(processes),
+            _report.Pools(processes, ChangesOf),
             _report.Totals())
         {
             Events = _report.Events,

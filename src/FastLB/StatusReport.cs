@@ -38,7 +38,8 @@ internal sealed class StatusReport(Func<Pool[]> pools, ProxyLoop[] proxies, Loop
         thread.Loop.Buffers.Rented,
         thread.Loop.AcceptPauses))];
 
-    public IReadOnlyList<PoolStatus> Pools(IReadOnlyList<WorkerProcess> processes) => [.. pools().Select(pool => new PoolStatus(
+    /// <param name="changesOf">What an operator has changed of a pool.</param>
+    public IReadOnlyList<PoolStatus> Pools(IReadOnlyList<WorkerProcess> processes, Func<Pool, IEnumerable<OperatorChange>> changesOf) => [.. pools().Select(pool => new PoolStatus(
         pool.Name,
         Operator.Describe(pool.Snapshot.Strategy),
         pool.Settings.Sticky is { Key: { } by } sessions ? KeyText.Of(by, sessions.KeyName) : pool.Settings.Sticky?.CookieName,
@@ -48,6 +49,7 @@ internal sealed class StatusReport(Func<Pool[]> pools, ProxyLoop[] proxies, Loop
             ? [.. pool.Members.Ready.Select(w => Reached(pool, w))]
             : [.. processes.Where(p => p.PoolName == pool.Name).Select(p => Run(pool, p))])
     {
+        OperatorChanges = [.. changesOf(pool).Select(change => change.Text).OfType<string>()],
         StrategyReason = proxies.Select(p => p.PartOf(pool)?.StrategyReason).FirstOrDefault(r => r is not null),
         Waiting = proxies.Sum(p => p.PartOf(pool)?.Queue.Length ?? 0),
         InFlight = pool.InFlight.Total,

@@ -43,9 +43,15 @@ internal static class AdminAccess
             return;
         }
 
-        await OperatorRoutes.Answer(
-            context, StatusCodes.Status403Forbidden, $"'{context.Request.Host.Host}' is not an address of the admin API; write its IP address or localhost, or configure a token");
+        await OperatorRoutes.Answer(context, StatusCodes.Status403Forbidden, NoName(context));
     });
+
+    /// <summary>What to say to who uses another name than an address; on a unix socket there are neither addresses nor tokens.</summary>
+    public static string NoName(HttpContext context)
+    {
+        var hint = context.Connection.RemoteIpAddress is null ? "write http://localhost/ on its unix socket" : "write its IP address or localhost, or configure a token";
+        return $"'{context.Request.Host.Host}' is not an address of the admin API; {hint}";
+    }
 
     /// <summary>Whether the request brought the token, which no page in somebody's browser can know.</summary>
     public static bool IsTrusted(HttpContext context) => context.Items.ContainsKey(s_trusted);

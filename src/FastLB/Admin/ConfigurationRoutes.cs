@@ -37,7 +37,14 @@ internal static class ConfigurationRoutes
                 return;
             }
 
-            var forgetsChanges = context.Request.Query["reset"] == "true";
+            if (context.Request.Query["reset"].ToString() is var reset && context.Request.Query.ContainsKey("reset") && reset is not ("true" or "false"))
+            {
+                // Whoever wanted his changes undone should not learn later that they were not.
+                await OperatorRoutes.Answer(context, StatusCodes.Status400BadRequest, $"reset: expected true or false, found '{reset}'");
+                return;
+            }
+
+            var forgetsChanges = reset == "true";
             var result = string.IsNullOrWhiteSpace(text) ? await reloader.ReloadFileAsync(forgetsChanges) : await reloader.ReloadTextAsync(text, forgetsChanges);
             await OperatorRoutes.Answer(
                 context, result.IsDone ? StatusCodes.Status200OK : StatusCodes.Status400BadRequest, result.IsDone ? $"reloaded: {result.Text}" : result.Text);

@@ -41,7 +41,10 @@ internal static class OperatorRoutes
             return true;
         }
 
-        await Answer(context, StatusCodes.Status403Forbidden, $"'{context.Request.Host.Host}' is not an address of the admin API; write its IP address or localhost, and not from a web page");
+        await Answer(
+            context,
+            StatusCodes.Status403Forbidden,
+            context.Request.Headers.ContainsKey("Origin") ? "this comes from a web page (it has an Origin header), and without a token no page may change anything" : AdminAccess.NoName(context));
         return false;
     }
 

@@ -74,6 +74,9 @@ public sealed record PoolStatus(
     IReadOnlyDictionary<string, long> Errors,
     IReadOnlyList<WorkerStatus> Workers)
 {
+    /// <summary>What the operator has changed, with what is configured: <c>strategy: round-robin (configured: two-choices)</c>. Switches and breakers are told by the workers' states.</summary>
+    public IReadOnlyList<string> OperatorChanges { get; init; } = [];
+
     /// <summary>Why the strategy does what it does at present; null when there is nothing to explain.</summary>
     public string? StrategyReason { get; init; }
 
@@ -186,7 +189,7 @@ public sealed record TotalsStatus(
     IReadOnlyDictionary<string, long> Errors,
     LatencyStatus Latency)
 {
-    /// <summary>Connections that were closed at once, because their client had as many as it may.</summary>
+    /// <summary>Connections that were closed at once: their client had as many as it may, or their PROXY header was missing, wrong or not to be believed.</summary>
     public long ConnectionsRefused { get; init; }
 }
 

@@ -78,9 +78,14 @@ internal static class StatusTable
         return text.ToString();
     }
 
-    /// <summary>What is not as usual: reasons, waiting requests, open breakers, and how much is used.</summary>
+    /// <summary>What is not as usual: what the operator changed, reasons, waiting requests, open breakers, and how much is used.</summary>
     private static void AppendPoolState(StringBuilder text, PoolStatus pool)
     {
+        foreach (var change in pool.OperatorChanges)
+        {
+            text.AppendLine(CultureInfo.InvariantCulture, $"  the operator's {change}");
+        }
+
         if (pool.StrategyReason is { } reason)
         {
             text.AppendLine(CultureInfo.InvariantCulture, $"  {reason}");

@@ -32,12 +32,13 @@ internal static class CheckCommand
             var output = parsed.InvocationConfiguration;
             var path = parsed.GetRequiredValue(file);
             var plan = Plan.Of(ConfigurationFile.Load(path), Logging.LogFormat.Text);
+            var isRight = plan.TryReport(output.Error, out var settings);
             foreach (var warning in plan.Warnings)
             {
-                output.Error.WriteLine(warning);
+                output.Error.WriteLine(warning with { Text = $"warning: {warning.Text}" });
             }
 
-            if (!plan.TryReport(output.Error, out var settings))
+            if (!isRight)
             {
                 return ExitCode.Mistake;
             }

@@ -36,6 +36,12 @@ internal static class ExplainCommand
 
     private static async Task<int> TellAsync(AdminTarget target, string? id, bool json, InvocationConfiguration output)
     {
+        if (id is { Length: 0 })
+        {
+            output.Error.WriteLine("the id is empty; 'fastlb explain' without one lists the latest");
+            return ExitCode.Mistake;
+        }
+
         var path = id is null ? "requests?failed" : $"requests/{Uri.EscapeDataString(id)}";
         try
         {

@@ -47,7 +47,7 @@ internal static class Foreground
         await using var server = Server.Start(settings, factory);
         signals.RestartWanted = server.RestartRolling;
         signals.ReopenWanted = server.ReopenAccessLog;
-        using var reloader = new Reloader(server, plan.File, settings.IsWatched, factory.CreateLogger("configuration"));
+        using var reloader = new Reloader(server, plan.File, settings.IsWatched, factory.CreateLogger("configuration"), plan.Warnings);
         signals.ReloadWanted = () => _ = reloader.ReloadFileAsync(forgetsChanges: false);
         await using var admin = await StartAdminAsync(adminSocket, settings, server, reloader, logs);
         if (settings.AdminBind is { } endpoint)

@@ -9,7 +9,7 @@ namespace FastLB.Commands;
 internal sealed record Plan(
     Settings? Settings,
     IReadOnlyList<string> Errors,
-    IReadOnlyList<string> Warnings,
+    IReadOnlyList<Mistake> Warnings,
     LogFormat LogFormat)
 {
     public static Plan Refused(params string[] errors) => new(null, errors, [], LogFormat.Text);
@@ -20,7 +20,7 @@ internal sealed record Plan(
     public static Plan Of(ConfigurationResult file, LogFormat logFormat) => new(
         file.Settings,
         [.. file.Errors.Select(e => e.ToString())],
-        [.. file.Warnings.Select(w => (w with { Text = $"warning: {w.Text}" }).ToString())],
+        file.Warnings,
         logFormat);
 
     /// <summary>Prints what is wrong. True when there is something to run.</summary>

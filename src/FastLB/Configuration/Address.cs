@@ -44,6 +44,12 @@ internal static class Address
             return isName;
         }
 
+        if (HasScheme(text, out problem))
+        {
+            endpoint = null;
+            return false;
+        }
+
         if (Endpoint.TryParse(text, out endpoint, out problem))
         {
             if (endpoint.IsUnix || endpoint.Port > 0)
@@ -79,6 +85,12 @@ internal static class Address
         out string? doubt)
     {
         doubt = null;
+        if (HasScheme(text, out problem))
+        {
+            endpoint = null;
+            return false;
+        }
+
         if (Endpoint.TryParse(text, out endpoint, out problem))
         {
             if (endpoint.IsUnix || endpoint.Port > 0)
@@ -121,6 +133,14 @@ internal static class Address
             problem = $"the name '{host}' cannot be resolved: {failure.Message}";
             return false;
         }
+    }
+
+    /// <summary>People know addresses from their browsers, where <c>http://</c> is a part of them.</summary>
+    private static bool HasScheme(string text, [NotNullWhen(true)] out string? problem)
+    {
+        var end = text.IndexOf("://", StringComparison.Ordinal);
+        problem = end > 0 && text[..end].All(char.IsAsciiLetter) ? $"an address has no scheme; leave out '{text[..end]}://'" : null;
+        return problem is not null;
     }
 }
 

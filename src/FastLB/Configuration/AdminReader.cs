@@ -9,6 +9,9 @@ internal sealed class AdminReader(Mistakes mistakes, string baseDirectory)
 {
     private const int MaxTokenFileBytes = 4096;
 
+    /// <summary>Says that there is none, as on the command line; so does a file that says nothing.</summary>
+    private const string Nowhere = "none";
+
     private static readonly string[] Keys = ["bind", "token", "tokenFile", "mode"];
 
     /// <summary>Where the address stands; null without an admin API, or after a mistake.</summary>
@@ -17,7 +20,7 @@ internal sealed class AdminReader(Mistakes mistakes, string baseDirectory)
     /// <summary>Null without an admin API, or after a mistake.</summary>
     public AdminSettings? Read(Section top)
     {
-        if (top.Find("admin") is not { } node || Section.Open(node, "admin", Keys, mistakes) is not { } admin)
+        if (top.Find("admin") is not { } node || node is ScalarNode { Text: Nowhere } || Section.Open(node, "admin", Keys, mistakes) is not { } admin)
         {
             return null;
         }
@@ -41,6 +44,14 @@ internal sealed class AdminReader(Mistakes mistakes, string baseDirectory)
         if (place.Endpoint.IsUnix && (admin.FindKey("token") ?? admin.FindKey("tokenFile")) is { } pointless)
         {
             mistakes.Error(pointless, $"{pointless.Text}: who may use a unix socket is a matter of its permissions; write 'mode' instead");
+        }
+        else if (place.Endpoint.IsUnix && mode is { } permissions && (permissions & UnixFileMode.OtherWrite) != 0)
+        {
+            // Whoever may write to a socket may connect to it (unix(7)), and there is no token to ask for.
+            var text = (ScalarNode)admin.Find("mode")!;
+            mistakes.Error(
+                text,
+                $"mode: {text.Text} lets every user of this machine use the admin API, which can change everything and starts programs; write 0660 for FastLB's user and group, or 0600 for its user alone");
         }
         else if (!place.Endpoint.IsUnix && admin.FindKey("mode") is { } misplaced)
         {

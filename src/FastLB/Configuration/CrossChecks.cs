@@ -1,4 +1,3 @@
-using System.Net;
 using FastLB.Core.Balancing;
 using FastLB.Core.Proxy;
 
@@ -52,12 +51,11 @@ internal sealed class CrossChecks(
         }
     }
 
-    /// <summary>A request that reaches FastLB again would go round until the descriptors are used up.</summary>
     private void NoPoolSendsToItsOwnListener()
     {
         foreach (var worker in pools.SelectMany(p => p.Workers))
         {
-            var listener = listeners.Select(l => l.Bind).FirstOrDefault(b => b is not null && Reaches(worker.Endpoint, b.Endpoint));
+            var listener = listeners.Select(l => l.Bind).FirstOrDefault(b => b is not null && OwnListeners.Reaches(worker.Endpoint, b.Endpoint));
             if (listener is not null)
             {
                 mistakes.Error(
@@ -66,11 +64,6 @@ internal sealed class CrossChecks(
             }
         }
     }
-
-    private static bool Reaches(Endpoint worker, Endpoint listener) =>
-        worker.Equals(listener) ||
-        (worker.Address is { } to && listener.Address is { } at && worker.Port == listener.Port &&
-            to.AddressFamily == at.AddressFamily && IPAddress.IsLoopback(to) && (at.Equals(IPAddress.Any) || at.Equals(IPAddress.IPv6Any)));
 
     private void EveryPoolIsUsed()
     {

@@ -19,9 +19,13 @@ internal static class ForwardingReader
             return parent;
         }
 
+        // At the top an empty list would say what holds anyway; in a listener it takes back the trust that the others have.
+        var trustsNobody = section.Name != SettingsReader.TopName && forwarding.Find("trustedProxies") is SequenceNode { Items.Count: 0 };
         var settings = parent with
         {
-            TrustedProxies = forwarding.Find("trustedProxies") is null ? parent.TrustedProxies : ReadNetworks(forwarding, "trustedProxies", mistakes),
+            TrustedProxies = trustsNobody ? NetworkSet.Empty
+                : forwarding.Find("trustedProxies") is null ? parent.TrustedProxies
+                : ReadNetworks(forwarding, "trustedProxies", mistakes),
             Style = forwarding.Choice(
                 "forwarded",
                 ("x-forwarded", ForwardedStyle.XForwarded),

@@ -3,7 +3,8 @@ using FastLB.Core.Http;
 namespace FastLB.Configuration;
 
 /// <summary>Reads <c>requestHeaders</c> and <c>responseHeaders</c> of a route, and the headers of its own answers.</summary>
-internal sealed class HeaderChangesReader(Mistakes mistakes)
+/// <param name="hasRequestIds">Whether requests have an id that a value can name.</param>
+internal sealed class HeaderChangesReader(Mistakes mistakes, bool hasRequestIds)
 {
     public const int MaxLines = 32;
     public const int MaxValueLength = 4096;
@@ -48,6 +49,11 @@ internal sealed class HeaderChangesReader(Mistakes mistakes)
     {
         if (TextTemplate.TryParse(text, names, out _, out var unknown))
         {
+            if (!hasRequestIds && text.Contains("{request.id}", StringComparison.Ordinal) && !text.Contains("{{request.id}", StringComparison.Ordinal))
+            {
+                mistakes.Warning(at, $"{key}: '{{request.id}}' is empty, because requests of this listener get no id; write forwarding: {{ requestId: generate }} or accept-all");
+            }
+
             return true;
         }
 

@@ -23,7 +23,8 @@ internal sealed class ListenSocketReader(Mistakes mistakes)
     private static readonly string[] UnixKeys = ["mode", "owner", "group"];
 
     /// <summary>The settings with what the section says. <paramref name="settings"/> has the address already.</summary>
-    public ListenerSettings Read(Section listener, ListenerSettings settings, WhenFull whenFull)
+    /// <param name="isAddressKnown">False when there is a mistake in the address, so that nobody knows which keys have a meaning there.</param>
+    public ListenerSettings Read(Section listener, ListenerSettings settings, WhenFull whenFull, bool isAddressKnown)
     {
         var mode = listener.Choice(
             "proxyProtocol",
@@ -32,7 +33,7 @@ internal sealed class ListenSocketReader(Mistakes mistakes)
             ("required", ProxyProtocolMode.Required)) ?? ProxyProtocolMode.Off;
         return settings with
         {
-            Socket = ReadOptions(listener, settings.Bind),
+            Socket = ReadOptions(listener, settings.Bind, isAddressKnown),
             ProxyProtocol = mode,
             ProxyProtocolFrom = ReadProxyProtocolFrom(listener, settings.Bind, mode),
             MaxConnections = listener.Number("maxConnections", 1, MaxConnections) ?? 0,
@@ -70,7 +71,7 @@ internal sealed class ListenSocketReader(Mistakes mistakes)
         return NetworkSet.ThisMachine;
     }
 
-    private ListenOptions ReadOptions(Section listener, Endpoint bind)
+    private ListenOptions ReadOptions(Section listener, Endpoint bind, bool isAddressKnown)
     {
         var options = new ListenOptions
         {
@@ -81,6 +82,16 @@ internal sealed class ListenSocketReader(Mistakes mistakes)
             UnixOwner = ReadAccount(listener, "owner", "/etc/passwd"),
             UnixGroup = ReadAccount(listener, "group", "/etc/group"),
         };
+        if (isAddressKnown)
+        {
+            ForbidWhatHasNoMeaning(listener, bind);
+        }
+
+        return listener.Find("tcp") is { } node && Section.Open(node, $"tcp of {listener.Name}", TcpKeys, mistakes) is { } tcp ? ReadTcp(tcp, options) : options;
+    }
+
+    private void ForbidWhatHasNoMeaning(Section listener, Endpoint bind)
+    {
         if (!bind.IsUnix && !bind.IsInherited)
         {
             Forbid(listener, UnixKeys, "which is no unix socket");
@@ -99,8 +110,6 @@ internal sealed class ListenSocketReader(Mistakes mistakes)
         {
             Forbid(listener, ["ipv6Only"], "which has no IPv6 address");
         }
-
-        return listener.Find("tcp") is { } node && Section.Open(node, $"tcp of {listener.Name}", TcpKeys, mistakes) is { } tcp ? ReadTcp(tcp, options) : options;
     }
 
     private void Forbid(Section listener, string[] keys, string why)

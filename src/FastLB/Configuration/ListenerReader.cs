@@ -59,7 +59,8 @@ internal sealed class ListenerReader(Mistakes mistakes, string baseDirectory, Ac
         }
 
         // Everything is read whatever was wrong before it, so that all mistakes are found.
-        var rules = ReadRules(listener, protocol);
+        var forwarding = ForwardingReader.Read(listener, defaults.Forwarding, mistakes);
+        var rules = ReadRules(listener, protocol, forwarding.RequestId != Core.Forwarding.RequestIdMode.Off);
         var ownTimeouts = OverridesReader.ReadTimeouts(
             listener,
             timeouts,
@@ -67,7 +68,6 @@ internal sealed class ListenerReader(Mistakes mistakes, string baseDirectory, Ac
             "in a pool's timeouts",
             mistakes);
         var ownLimits = OverridesReader.ReadLimits(listener, limits, mistakes);
-        var forwarding = ForwardingReader.Read(listener, defaults.Forwarding, mistakes);
         var draft = new ListenerSettings
         {
             // Without an address the rest is read all the same.
@@ -80,7 +80,7 @@ internal sealed class ListenerReader(Mistakes mistakes, string baseDirectory, Ac
             MaxConnectionsPerClient = listener.Number("maxConnectionsPerClient", 1, 1_000_000) ?? 0,
             Forwarding = forwarding,
         };
-        draft = new ListenSocketReader(mistakes).Read(listener, draft, defaults.WhenFull);
+        draft = new ListenSocketReader(mistakes).Read(listener, draft, defaults.WhenFull, isAddressKnown: bind is not null);
         var settings = bind is null || rules.Count == 0 ? null : draft;
         return new ListenerDraft(settings, protocol, bind, _poolNames);
     }
@@ -109,7 +109,7 @@ internal sealed class ListenerReader(Mistakes mistakes, string baseDirectory, Ac
         return new PlacedEndpoint(endpoint, text);
     }
 
-    private List<RouteRule> ReadRules(Section listener, ListenerProtocol protocol)
+    private List<RouteRule> ReadRules(Section listener, ListenerProtocol protocol, bool hasRequestIds)
     {
         var routes = listener.FindKey("routes");
         if (listener.FindKey("pool") is { } single && routes is not null && protocol == ListenerProtocol.Http)
@@ -132,7 +132,7 @@ internal sealed class ListenerReader(Mistakes mistakes, string baseDirectory, Ac
             rules.Add(new RouteRule(null, null, pool));
         }
 
-        rules.AddRange(new RouteReader(mistakes, baseDirectory, _poolNames).Read(listener));
+        rules.AddRange(new RouteReader(mistakes, baseDirectory, _poolNames, hasRequestIds).Read(listener));
         return rules;
     }
 

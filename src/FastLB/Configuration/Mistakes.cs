@@ -29,12 +29,19 @@ internal sealed class Mistakes(string fileName)
 
     public bool Any => _errors.Count > 0;
 
+    /// <summary>How many errors were found so far, those included that are not told; who reads a part knows by it whether that part is right.</summary>
+    public int ErrorCount { get; private set; }
+
     /// <summary><c>file:line:column</c>, for what is told later.</summary>
     public string PlaceOf(YamlNode at) => $"{fileName}:{at.Line}:{at.Column}";
 
     public void Error(YamlNode at, string text) => Error(at.Line, at.Column, text);
 
-    public void Error(int line, int column, string text) => Add(_errors, new Mistake(fileName, line, column, text));
+    public void Error(int line, int column, string text)
+    {
+        ErrorCount++;
+        Add(_errors, new Mistake(fileName, line, column, text));
+    }
 
     /// <summary>An error of a value that nobody should look at any more: further errors at the same place are not told.</summary>
     public void Refuse(int line, int column, string text)

@@ -7,7 +7,7 @@ using Route = FastLB.Core.Routing.Route;
 namespace FastLB.Configuration;
 
 /// <summary>Reads what a route does with its requests.</summary>
-internal sealed class RouteActionReader(Mistakes mistakes, string baseDirectory, List<ScalarNode> poolNames)
+internal sealed class RouteActionReader(Mistakes mistakes, string baseDirectory, List<ScalarNode> poolNames, bool hasRequestIds)
 {
     /// <summary>What one buffer holds beside a head.</summary>
     public const int MaxBodyBytes = 60 * 1024;
@@ -50,7 +50,7 @@ internal sealed class RouteActionReader(Mistakes mistakes, string baseDirectory,
             }
         }
 
-        var headers = new HeaderChangesReader(mistakes);
+        var headers = new HeaderChangesReader(mistakes, hasRequestIds);
         return conditions with
         {
             PoolName = ReadPool(route),
@@ -106,7 +106,7 @@ internal sealed class RouteActionReader(Mistakes mistakes, string baseDirectory,
         }
         else
         {
-            new HeaderChangesReader(mistakes).Check(to, to.Text, key, TextTemplate.OfRedirect);
+            new HeaderChangesReader(mistakes, hasRequestIds).Check(to, to.Text, key, TextTemplate.OfRedirect);
         }
 
         return new RedirectSettings(to.Text, redirect?.Choice("status", ("301", 301), ("302", 302), ("303", 303), ("307", 307), ("308", 308)) ?? 302);
@@ -175,7 +175,7 @@ internal sealed class RouteActionReader(Mistakes mistakes, string baseDirectory,
             mistakes.Error(wrong, $"body: expected a text, found {wrong.Kind}");
         }
 
-        var headers = new HeaderChangesReader(mistakes).ReadLiterals(answer, "headers", MaxHeaders);
+        var headers = new HeaderChangesReader(mistakes, hasRequestIds).ReadLiterals(answer, "headers", MaxHeaders);
         if (retryAfter.Length > 0 && !headers.Exists(h => h.Name.Equals("Retry-After", StringComparison.OrdinalIgnoreCase)))
         {
             headers.Add(new HeaderValue("Retry-After", retryAfter));

@@ -7,7 +7,8 @@ namespace FastLB.Configuration;
 /// <summary>
 /// Reads a listener's <c>routes</c>: the conditions of each here, what it does in <see cref="RouteActionReader"/>. Warns of routes that no request can reach.
 /// </summary>
-internal sealed class RouteReader(Mistakes mistakes, string baseDirectory, List<ScalarNode> poolNames)
+/// <param name="hasRequestIds">Whether the listener gives requests an id.</param>
+internal sealed class RouteReader(Mistakes mistakes, string baseDirectory, List<ScalarNode> poolNames, bool hasRequestIds)
 {
     public const int MaxRoutes = 1024;
     public const int MaxPatternLength = 1024;
@@ -24,17 +25,19 @@ internal sealed class RouteReader(Mistakes mistakes, string baseDirectory, List<
     public List<RouteRule> Read(Section listener)
     {
         var rules = new List<RouteRule>();
+        var right = new List<(int Number, RouteRule Rule)>();
         var names = new Dictionary<string, int>(StringComparer.Ordinal);
         var number = 0;
         foreach (var node in listener.List("routes", "routes like { host: api.example.com, path: /v1/, pool: api }", MaxRoutes))
         {
             number++;
+            var errorsBefore = mistakes.ErrorCount;
             if (Section.Open(node, $"route {number} of {listener.Name}", Keys, mistakes) is not { } route)
             {
                 continue;
             }
 
-            var actions = new RouteActionReader(mistakes, baseDirectory, poolNames);
+            var actions = new RouteActionReader(mistakes, baseDirectory, poolNames, hasRequestIds);
             var rule = actions.Read(route, new RouteRule(ReadHost(route), ReadPath(route, "path"), "")
             {
                 Name = ReadName(route, names),
@@ -48,13 +51,18 @@ internal sealed class RouteReader(Mistakes mistakes, string baseDirectory, List<
                 mistakes.Error(route.FindKey("pathExact")!, $"{route.Name} has both 'path' and 'pathExact'; the whole path needs no beginning, so write one");
             }
 
-            if (rules.FindIndex(r => Covers(r, rule)) is var before and >= 0)
+            if (right.Find(r => Covers(r.Rule, rule)) is { Number: > 0 } before)
             {
-                var which = rules[before] is { Host: null, PathPrefix: null or "/", PathExact: null } ? "a route before it takes everything" : $"route {before + 1} takes everything that it would";
+                var which = before.Rule is { Host: null, PathPrefix: null or "/", PathExact: null } ? "a route before it takes everything" : $"route {before.Number} takes everything that it would";
                 mistakes.Warning(node, $"{route.Name} is never reached; {which}");
             }
 
             rules.Add(rule);
+            if (mistakes.ErrorCount == errorsBefore)
+            {
+                // What is wrong with a condition leaves it out, and without it the route would take more than anybody wants.
+                right.Add((number, rule));
+            }
         }
 
         return rules;

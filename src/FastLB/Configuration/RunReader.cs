@@ -18,13 +18,14 @@ internal sealed class RunReader(Mistakes mistakes, string baseDirectory)
 
     public RunSettings? Read(YamlNode node, PoolSettings settings, Section pool, int drainMs)
     {
+        var errorsBefore = mistakes.ErrorCount;
         if (Section.Open(node, $"run of {pool.Name}", Keys, mistakes) is not { } run)
         {
             return null;
         }
 
         var command = ReadCommand(run, pool);
-        return new RunSettings
+        var read = new RunSettings
         {
             PoolName = settings.Name,
             Command = command,
@@ -37,6 +38,25 @@ internal sealed class RunReader(Mistakes mistakes, string baseDirectory)
             DrainMs = drainMs,
             OpensTogether = settings.Sticky is { IsByOurCookie: true },
         };
+        if (mistakes.ErrorCount == errorsBefore && run.Find("command") is SequenceNode { Items: [var program, ..] })
+        {
+            WarnWithoutProgram(program, read);
+        }
+
+        return read;
+    }
+
+    /// <summary>Only doubtful: a deploy may bring the program after the configuration, and who checks may stand in another directory than who runs.</summary>
+    private void WarnWithoutProgram(YamlNode at, RunSettings run)
+    {
+        // A zero byte has been refused as a value already, and no path holds one.
+        if (run.Environment.Any(variable => variable.Value.Contains('\0', StringComparison.Ordinal)) || WorkerProgram.Find(run, Environment.GetEnvironmentVariables(), out var problem) is not null)
+        {
+            return;
+        }
+
+        var where = run.Directory is null && run.Command[0].Contains('/', StringComparison.Ordinal) && !Path.IsPathRooted(run.Command[0]) ? ", where FastLB is started" : "";
+        mistakes.Warning(at, $"command: it cannot be started: {problem}{where}; until that is mended no worker of this pool runs");
     }
 
     private List<string> ReadCommand(Section run, Section pool)

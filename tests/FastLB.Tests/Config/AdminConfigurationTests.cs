@@ -31,9 +31,23 @@ public sealed class AdminConfigurationTests
     [InlineData("admin: { bind: unix:/run/admin.sock, token: 0123456789abcdef }",
         "fastlb.yaml:1:38: token: who may use a unix socket is a matter of its permissions; write 'mode' instead")]
     [InlineData("admin: { mode: 600 }", "fastlb.yaml:1:10: mode: 127.0.0.1:8001 is no unix socket; write 'token' or 'tokenFile' instead")]
+    [InlineData("admin: { bind: unix:/run/admin.sock, mode: \"0666\" }",
+        "fastlb.yaml:1:44: mode: 0666 lets every user of this machine use the admin API, which can change everything and starts programs; write 0660 for FastLB's user and group, or 0600 for its user alone")]
+    [InlineData("admin: { bind: unix:/run/admin.sock, mode: 602 }",
+        "fastlb.yaml:1:44: mode: 602 lets every user of this machine use the admin API, which can change everything and starts programs; write 0660 for FastLB's user and group, or 0600 for its user alone")]
     [InlineData("admin: { bind: unix:/run/admin.sock, mode: rw }", "fastlb.yaml:1:44: mode: 'rw' is not a set of permissions; write three octal digits like 660")]
     public void What_is_not_is_refused_with_its_place_and_what_to_do(string admin, string mistake) =>
         Assert.Equal([mistake], ConfigurationSample.Read(admin + Rest).Errors.Select(e => e.ToString()));
+
+    [Theory]
+    [InlineData("admin: none\n")]
+    [InlineData("")]
+    public void A_file_may_have_no_admin_API(string admin)
+    {
+        var result = ConfigurationSample.Read(admin + Rest);
+        Assert.Empty(result.Errors);
+        Assert.Null(result.Settings!.Admin);
+    }
 
     [Fact]
     [SupportedOSPlatform("linux")]

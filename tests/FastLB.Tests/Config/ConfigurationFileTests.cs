@@ -56,7 +56,7 @@ public sealed class ConfigurationFileTests : IDisposable
 
         var run = Assert.Single(settings.Runs);
         Assert.Equal("app", run.PoolName);
-        Assert.Equal(["node", "server.js", "--name", ""], run.Command);
+        Assert.Equal(["sh", "server.js", "--name", ""], run.Command);
         Assert.Equal(3, run.Instances);
         Assert.Equal("/", run.Directory);
         Assert.Equal(new Dictionary<string, string> { ["NODE_ENV"] = "production", ["WORKERS"] = "4", ["EMPTY"] = "" }, run.Environment.ToDictionary());
@@ -163,6 +163,15 @@ public sealed class ConfigurationFileTests : IDisposable
             result.Errors.Select(e => e.ToString()));
     }
 
+    [Fact]
+    public void A_program_that_is_looked_for_where_FastLB_is_started_is_told_so()
+    {
+        var result = ConfigurationSample.Read("listeners: [{ bind: 127.0.0.1:8000, pool: app }]\npools: { app: { run: { command: [no/such] } } }\n");
+        Assert.Equal(
+            ["fastlb.yaml:2:34: command: it cannot be started: 'no/such' does not exist, where FastLB is started; until that is mended no worker of this pool runs"],
+            result.Warnings.Select(w => w.ToString()));
+    }
+
     [Theory]
     [InlineData("  legacy:\n", "  spare: { workers: [127.0.0.1:7000] }\n  legacy:\n",
         "fastlb.yaml:42:3: no listener sends anything to pool 'spare'")]
@@ -170,6 +179,14 @@ public sealed class ConfigurationFileTests : IDisposable
         "fastlb.yaml:22:9: route 4 of listener 127.0.0.1:8000 is never reached; a route before it takes everything")]
     [InlineData("backend.test:9002", "several.test:9002",
         "fastlb.yaml:45:20: workers: 'several.test' has 2 addresses and only 10.0.0.7 is used; write each as a worker of its own")]
+    [InlineData("[sh, server.js,", "[nod, server.js,",
+        "fastlb.yaml:31:17: command: it cannot be started: 'nod': no such program in PATH; until that is mended no worker of this pool runs")]
+    [InlineData("[sh, server.js,", "[./no/such, server.js,",
+        "fastlb.yaml:31:17: command: it cannot be started: '/no/such' does not exist; until that is mended no worker of this pool runs")]
+    [InlineData("[sh, server.js,", "[/etc/passwd, server.js,",
+        "fastlb.yaml:31:17: command: it cannot be started: '/etc/passwd' is not executable (chmod +x makes it so); until that is mended no worker of this pool runs")]
+    [InlineData("{ NODE_ENV: production,", "{ PATH: /no/such,",
+        "fastlb.yaml:31:17: command: it cannot be started: 'sh': no such program in PATH; until that is mended no worker of this pool runs")]
     public void What_is_only_doubtful_is_a_warning_and_the_file_is_used(string right, string doubtful, string expected)
     {
         Assert.Equal(1, ConfigurationSample.Text.Split(right).Length - 1);

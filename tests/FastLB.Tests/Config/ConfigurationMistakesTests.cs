@@ -74,6 +74,14 @@ public class ConfigurationMistakesTests
         "fastlb.yaml:15:11: bind: ':8000' has no address; write 0.0.0.0:8000 for all of this machine's")]
     [InlineData("- bind: 127.0.0.1:8000", "- bind: ::1:8000",
         "fastlb.yaml:15:11: bind: an IPv6 address stands in brackets, like [::1]:8000")]
+    [InlineData("- bind: 127.0.0.1:8000", "- bind: http://127.0.0.1:8000",
+        "fastlb.yaml:15:11: bind: an address has no scheme; leave out 'http://'")]
+    [InlineData("- 127.0.0.1:9001", "- https://backend.test:9001/",
+        "fastlb.yaml:44:9: workers: an address has no scheme; leave out 'https://'")]
+    [InlineData("- bind: 127.0.0.1:8000", "- mode: 660\n    bind: unix:app.sock",
+        "fastlb.yaml:16:11: bind: a unix socket needs an absolute path, like unix:/run/app.sock")]
+    [InlineData("- bind: 127.0.0.1:8000", "- ipv6Only: true\n    bind: \"[::1]\"",
+        "fastlb.yaml:16:11: bind: '1]' is not a port (0 to 65535)")]
     [InlineData("- bind: 127.0.0.1:8000", "- bind: *:8000",
         "fastlb.yaml:15:11: '*:8000' is a YAML alias, which FastLB does not take; a text that starts with * needs quotes")]
     [InlineData("- bind: 127.0.0.1:8000", "- bind: unix:app.sock",
@@ -160,18 +168,20 @@ public class ConfigurationMistakesTests
         "fastlb.yaml:40:13: sticky: expected true or keys (by, cookie, secret, strip), found 'FASTLB'")]
     [InlineData("    timeouts: { connect: 250ms }", "    timeouts: { keepAlive: 250ms }",
         "fastlb.yaml:29:17: 'keepAlive' has no meaning in timeouts of pool 'app'; it belongs in a listener's timeouts")]
-    [InlineData("command: [node, server.js, --name, \"\"]", "command: node server.js",
+    [InlineData("command: [sh, server.js, --name, \"\"]", "command: node server.js",
         "fastlb.yaml:31:16: command: expected a list; write [node, server.js]")]
-    [InlineData("command: [node, server.js, --name, \"\"]", "command: []",
+    [InlineData("command: [sh, server.js, --name, \"\"]", "command: []",
         "fastlb.yaml:31:16: command: the list is empty; expected the program and its arguments, like [node, server.js]")]
-    [InlineData("command: [node, server.js, --name, \"\"]", "command: [\"\", x]",
+    [InlineData("command: [sh, server.js, --name, \"\"]", "command: [\"\", x]",
         "fastlb.yaml:31:17: command: expected the program, found an empty text")]
-    [InlineData("command: [node, server.js, --name, \"\"]", "command: [node, [x], { a: b }]",
+    [InlineData("command: [sh, server.js, --name, \"\"]", "command: [node, [x], { a: b }]",
         "fastlb.yaml:31:23: command: expected an argument, found a list",
         "fastlb.yaml:31:28: command: expected an argument, found a set of keys")]
-    [InlineData("command: [node, server.js, --name, \"\"]", "command: [\"no\\0de\"]",
+    [InlineData("command: [sh, server.js, --name, \"\"]", "command: [\"no\\0de\"]",
         "fastlb.yaml:31:17: a zero byte cannot be part of a value")]
-    [InlineData("      command: [node, server.js, --name, \"\"]\n", "",
+    [InlineData("{ NODE_ENV: production,", "{ PATH: \"/b\\0in\",",
+        "fastlb.yaml:34:28: a zero byte cannot be part of a value")]
+    [InlineData("      command: [sh, server.js, --name, \"\"]\n", "",
         "fastlb.yaml:30:5: 'command' is missing in run of pool 'app'; write the program and its arguments, like [node, server.js]")]
     [InlineData("instances: 3", "instances: 0",
         "fastlb.yaml:32:18: instances: expected max or a number from 1 to 1024, found '0'")]
@@ -207,6 +217,10 @@ public class ConfigurationMistakesTests
         "fastlb.yaml:41:14: workers: expected a list of addresses like 127.0.0.1:9001 or { address: 127.0.0.1:9001, weight: 2 }, found '127.0.0.1:1'")]
     [InlineData("    workers: [\"unix:/run/api.sock\"]\n", "    workers: [127.0.0.1:8000]\n",
         "fastlb.yaml:41:15: workers: 127.0.0.1:8000 is FastLB's own listener (line 15); requests would go round for ever")]
+    [InlineData("    workers: [\"unix:/run/api.sock\"]\n", "    workers: [0.0.0.0:8000]\n",
+        "fastlb.yaml:41:15: workers: 0.0.0.0:8000 is FastLB's own listener (line 15); requests would go round for ever")]
+    [InlineData("    workers: [\"unix:/run/api.sock\"]\n", "    workers: [\"[::]:9000\"]\n",
+        "fastlb.yaml:41:15: workers: [::]:9000 is FastLB's own listener (line 22); requests would go round for ever")]
     [InlineData("      - 127.0.0.1:9001", "      - 127.0.0.1",
         "fastlb.yaml:44:9: workers: the port is missing; write host:port, [v6]:port or unix:/path")]
     [InlineData("      - 127.0.0.1:9001", "      - 127.0.0.1:0",

@@ -39,7 +39,7 @@ internal static class ConfigurationSample
             sticky: { cookie: SID, secret: 0123456789abcdef, strip: false }
             timeouts: { connect: 250ms }
             run:
-              command: [node, server.js, --name, ""]
+              command: [sh, server.js, --name, ""]
               instances: 3
               directory: .
               environment: { NODE_ENV: production, WORKERS: 4, EMPTY: "" }

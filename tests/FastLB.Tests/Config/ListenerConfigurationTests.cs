@@ -9,6 +9,18 @@ namespace FastLB.Tests.ConfigurationFiles;
 /// <summary>Forwarding, PROXY protocol and sockets in the file: right values arrive, wrong ones are told with their place.</summary>
 public sealed class ListenerConfigurationTests
 {
+    [Fact]
+    public void A_listener_may_take_back_the_trust_that_all_have()
+    {
+        const string Text = "forwarding: { trustedProxies: [10.0.0.0/8] }\nlisteners:\n  - { bind: 127.0.0.1:8000, pool: app, forwarding: { trustedProxies: [] } }\n  - { bind: 127.0.0.1:8001, pool: app }\npools: { app: { workers: [127.0.0.1:9001] } }\n";
+        var result = ConfigurationSample.Read(Text);
+        Assert.Empty(result.Errors);
+        Assert.Equal([true, false], result.Settings!.Listeners.Select(l => l.Forwarding.TrustedProxies.IsEmpty));
+        Assert.Equal(
+            "fastlb.yaml:1:31: trustedProxies: the list is empty; expected networks like 10.0.0.0/8, or unix",
+            Assert.Single(ConfigurationSample.Read(Text.Replace("[10.0.0.0/8]", "[]", StringComparison.Ordinal)).Errors).ToString());
+    }
+
     private const string Pools = "\npools: { app: { workers: [127.0.0.1:9001] } }\n";
 
     private const string Text =

@@ -94,6 +94,16 @@ public class ReloadPlanTests
         Assert.Equal((1, 1, 1), (plan.Added.Count, plan.Removed.Count, plan.Kept.Count));
     }
 
+    [Fact]
+    public void A_listener_with_other_sockets_at_its_address_is_reopened()
+    {
+        var text = ConfigurationSample.Text.Replace("- bind: 127.0.0.1:8000", "- bind: 127.0.0.1:8000\n    backlog: 7", StringComparison.Ordinal);
+
+        var plan = ReloadPlan.Between(Read(ConfigurationSample.Text), Read(text));
+
+        Assert.Equal("reopened listener 127.0.0.1:8000", plan.Describe());
+    }
+
     private static Settings Read(string text)
     {
         var result = ConfigurationSample.Read(text);

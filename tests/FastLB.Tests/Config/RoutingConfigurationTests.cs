@@ -147,6 +147,45 @@ public sealed class RoutingConfigurationTests
         Assert.Equal(warning is null ? [] : [$"fastlb.yaml:6:9: route 2 of listener 127.0.0.1:8000 is never reached; {warning}"], result.Warnings.Select(w => w.ToString()));
     }
 
+    [Theory]
+    [InlineData("{ host: \"a..b\", pool: app }", "6:17: host: ")]
+    [InlineData("{ path: v1, pool: app }", "6:17: path: ")]
+    [InlineData("{ pathRegex: \"[\", pool: app }", "6:22: pathRegex: ")]
+    [InlineData("{ paht: /v1, pool: app }", "6:11: unknown key 'paht'")]
+    [InlineData("{ headers: { X: \"!v\" }, pool: app }", "6:25: headers: ")]
+    [InlineData("5", "6:9: route 2 of listener 127.0.0.1:8000: expected keys")]
+    public void A_route_with_a_mistake_is_not_said_to_take_what_the_others_would(string wrong, string mistake)
+    {
+        var result = ConfigurationSample.Read(
+            $"pools: {{ app: {{ workers: [127.0.0.1:9001] }} }}\nlisteners:\n  - bind: 127.0.0.1:8000\n    routes:\n      - {{ path: /a, pool: app }}\n      - {wrong}\n      - {{ host: b.test, pool: app }}\n      - {{ pool: app }}\n      - {{ path: /late, pool: app }}\n");
+        Assert.StartsWith($"fastlb.yaml:{mistake}", Assert.Single(result.Errors).ToString(), StringComparison.Ordinal);
+        Assert.Equal(["fastlb.yaml:9:9: route 5 of listener 127.0.0.1:8000 is never reached; a route before it takes everything"], result.Warnings.Select(w => w.ToString()));
+    }
+
+    [Fact]
+    public void A_route_is_called_by_its_number_although_one_before_it_is_none()
+    {
+        var result = ConfigurationSample.Read(
+            "pools: { app: { workers: [127.0.0.1:9001] } }\nlisteners:\n  - bind: 127.0.0.1:8000\n    routes:\n      - 5\n      - { path: /a, pool: app }\n      - { path: /a/b, pool: app }\n");
+        Assert.Equal(["fastlb.yaml:7:9: route 3 of listener 127.0.0.1:8000 is never reached; route 2 takes everything that it would"], result.Warnings.Select(w => w.ToString()));
+    }
+
+    [Theory]
+    [InlineData("", "", true)]
+    [InlineData("forwarding: { requestId: \"off\" }\n", "", true)]
+    [InlineData("forwarding: { requestId: generate }\n", "forwarding: { requestId: \"off\" }, ", true)]
+    [InlineData("forwarding: { requestId: generate }\n", "", false)]
+    [InlineData("", "forwarding: { requestId: accept-all }, ", false)]
+    public void A_header_with_the_id_of_requests_that_have_none_is_told(string top, string own, bool isDoubtful)
+    {
+        var result = ConfigurationSample.Read(
+            $"pools: {{ app: {{ workers: [127.0.0.1:9001] }} }}\n{top}listeners:\n  - {{ bind: 127.0.0.1:8000, {own}routes: [{{ pool: app,\n    requestHeaders: {{ set: {{ X-Id: \"{{request.id}}\", X-Host: \"{{host}}\" }} }},\n    responseHeaders: {{ add: {{ X-Id: \"a {{request.id}}\" }} }} }}] }}\n");
+        var line = top.Length > 0 ? 5 : 4;
+        const string Told = "X-Id: '{request.id}' is empty, because requests of this listener get no id; write forwarding: { requestId: generate } or accept-all";
+        Assert.Empty(result.Errors);
+        Assert.Equal(isDoubtful ? [$"fastlb.yaml:{line}:36: set: {Told}", $"fastlb.yaml:{line + 1}:37: add: {Told}"] : [], result.Warnings.Select(w => w.ToString()));
+    }
+
     [Fact]
     public void The_example_of_the_guide_is_a_right_configuration_that_does_what_it_says()
     {

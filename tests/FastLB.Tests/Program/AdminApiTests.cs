@@ -143,6 +143,56 @@ public class AdminApiTests
     }
 
     [Fact]
+    public async Task A_change_from_a_web_page_is_told_that_it_is_one()
+    {
+        await using var admin = await Running.StartAsync(() => StatusSample.Create());
+        using var request = new HttpRequestMessage(HttpMethod.Put, "/pools/app/strategy") { Content = new StringContent("round-robin") };
+        request.Headers.TryAddWithoutValidation("Origin", "http://evil.example");
+
+        var answer = await admin.Client.SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode);
+        Assert.Equal("this comes from a web page (it has an Origin header), and without a token no page may change anything\n", await answer.Content.ReadAsStringAsync());
+    }
+
+    [Fact]
+    public async Task On_a_unix_socket_nobody_is_told_to_configure_a_token()
+    {
+        var directory = Directory.CreateTempSubdirectory("fastlb-tests-").FullName;
+        var path = Path.Combine(directory, "admin.sock");
+        await using (var admin = await Running.StartAsync(() => StatusSample.Create(), Endpoint.Unix(path)))
+        {
+            using var client = AdminClient.Open(new AdminTarget(Endpoint.Unix(path), null));
+            using var refused = await client.GetAsync(new Uri("http://x/status"));
+            Assert.Equal(HttpStatusCode.Forbidden, refused.StatusCode);
+            Assert.Equal("'x' is not an address of the admin API; write http://localhost/ on its unix socket\n", await refused.Content.ReadAsStringAsync());
+            using var answered = await client.GetAsync(new Uri("http://localhost/status"));
+            Assert.Equal(HttpStatusCode.OK, answered.StatusCode);
+        }
+
+        Directory.Delete(directory);
+        await using var open = await Running.StartAsync(() => StatusSample.Create());
+        using var named = new HttpRequestMessage(HttpMethod.Get, "/status");
+        named.Headers.Host = "x";
+        var told = await (await open.Client.SendAsync(named)).Content.ReadAsStringAsync();
+        Assert.Equal("'x' is not an address of the admin API; write its IP address or localhost, or configure a token\n", told);
+    }
+
+    [Theory]
+    [InlineData("?reset=maybe", "reset: expected true or false, found 'maybe'\n")]
+    [InlineData("?reset=", "reset: expected true or false, found ''\n")]
+    [InlineData("?reset=true", "FastLB was started without a file, so there is nothing to read again; start it with 'fastlb run -c FILE'\n")]
+    [InlineData("?reset=false", "FastLB was started without a file, so there is nothing to read again; start it with 'fastlb run -c FILE'\n")]
+    [InlineData("", "FastLB was started without a file, so there is nothing to read again; start it with 'fastlb run -c FILE'\n")]
+    public async Task A_reset_is_wished_or_not(string query, string text)
+    {
+        using var reloader = new Reloader(null!, null, watches: false, NullLogger.Instance);
+        await using var admin = await Running.StartAsync(() => StatusSample.Create(), reloader: reloader);
+        var answer = await admin.Client.PostAsync($"/config{query}", null);
+        Assert.Equal((HttpStatusCode.BadRequest, text), (answer.StatusCode, await answer.Content.ReadAsStringAsync()));
+    }
+
+    [Fact]
     public async Task Commands_show_the_token_that_they_are_given()
     {
         await using var admin = await Running.StartAsync(() => StatusSample.Create(), token: Token());
@@ -219,8 +269,25 @@ public class AdminApiTests
 
         Leave(endpoint);
         using var socket = AdminSocket.Open(new AdminSettings(endpoint));
-        Assert.Throws<ServerStartException>(() => AdminSocket.Open(new AdminSettings(endpoint)));
+        Assert.Contains("another process answers there", Assert.Throws<ServerStartException>(() => AdminSocket.Open(new AdminSettings(endpoint))).Message, StringComparison.Ordinal);
         socket.Dispose();
+        Directory.Delete(directory, recursive: true);
+    }
+
+    [Fact]
+    public void A_file_that_is_no_socket_is_told_to_be_one()
+    {
+        var directory = Directory.CreateTempSubdirectory("fastlb-tests-").FullName;
+        var file = Path.Combine(directory, "admin.sock");
+        File.WriteAllText(file, "");
+        foreach (var path in new[] { file, directory })
+        {
+            Assert.Contains(
+                $"cannot listen on unix:{path}: something that is no socket is there; remove it or choose another path",
+                Assert.Throws<ServerStartException>(() => AdminSocket.Open(new AdminSettings(Endpoint.Unix(path)))).Message,
+                StringComparison.Ordinal);
+        }
+
         Directory.Delete(directory, recursive: true);
     }
 
@@ -253,11 +320,11 @@ public class AdminApiTests
     {
         public HttpClient Client { get; } = client;
 
-        public static async Task<Running> StartAsync(Func<ServerStatus> getStatus, Endpoint? endpoint = null, AdminToken? token = null, IRequestStories? stories = null)
+        public static async Task<Running> StartAsync(Func<ServerStatus> getStatus, Endpoint? endpoint = null, AdminToken? token = null, IRequestStories? stories = null, Reloader? reloader = null)
         {
             var socket = AdminSocket.Open(new AdminSettings(endpoint ?? Endpoint.Ip(IPAddress.Loopback, 0)));
             var port = (socket.LocalEndPoint as IPEndPoint)?.Port ?? 1;
-            var api = await AdminApi.StartAsync(socket, getStatus, new Operator(new OperatorReach(change => change(), () => [], (_, _) => false, () => [], (_, _) => false), NullLogger.Instance), stories ?? new NoStories(), null, token, NullLoggerProvider.Instance);
+            var api = await AdminApi.StartAsync(socket, getStatus, new Operator(new OperatorReach(change => change(), () => [], (_, _) => false, () => [], (_, _) => false, () => []), NullLogger.Instance), stories ?? new NoStories(), reloader, token, NullLoggerProvider.Instance);
             return new Running(api, new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") });
         }
 

@@ -142,19 +142,46 @@ public sealed class CommandLineTests : IDisposable
     [Fact]
     public void Check_says_what_would_run_or_what_is_wrong()
     {
-        var right = Write("right.yaml", "listeners: [{ bind: 127.0.0.1:8000, pool: app }]\npools: { app: { run: { command: [node, server.js], instances: 3 } }, old: { workers: [127.0.0.1:9001] } }\n");
+        var right = Write("right.yaml", "listeners: [{ bind: 127.0.0.1:8000, pool: app }]\npools: { app: { run: { command: [sh, server.js], instances: 3 } }, old: { workers: [127.0.0.1:9001] } }\n");
         var wrong = Write("wrong.yaml", "listeners: [{ bind: 127.0.0.1:8000, pool: ap }]\npools: { app: { workers: [127.0.0.1:9001] } }\n");
 
         var (exit, output, error) = Invoke("check", "-c", right);
         Assert.Equal(ExitCode.Ok, exit);
-        Assert.Equal($"{right} is right: http 127.0.0.1:8000; app runs 3 x 'node server.js'; old reaches 127.0.0.1:9001\n", output);
-        Assert.Equal($"{right}:2:70: warning: no listener sends anything to pool 'old'\n", error);
+        Assert.Equal($"{right} is right: http 127.0.0.1:8000; app runs 3 x 'sh server.js'; old reaches 127.0.0.1:9001\n", output);
+        Assert.Equal($"{right}:2:68: warning: no listener sends anything to pool 'old'\n", error);
 
         (exit, output, error) = Invoke("check", "-c", wrong);
         Assert.Equal(ExitCode.Mistake, exit);
         Assert.Empty(output);
         Assert.Contains($"{wrong}:1:43: there is no pool 'ap'; did you mean 'app'?\n", error, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Check_says_what_is_wrong_before_what_is_doubtful()
+    {
+        var wrong = Write("both.yaml", "pools: { old: { workers: [127.0.0.1:9002] }, app: { workers: [127.0.0.1:9001] } }\nlisteners: [{ bind: 8000, pool: app }]\n");
+
+        var lines = Lines(Invoke("check", "-c", wrong).Error);
+
+        Assert.Equal(
+            [
+                $"{wrong}:2:21: bind: '8000' is only a port; write 127.0.0.1:8000, or 0.0.0.0:8000 to be reached from other machines",
+                $"{wrong}:1:10: warning: no listener sends anything to pool 'old'",
+            ],
+            lines.Where(l => l.Length > 0));
+    }
+
+    [Fact]
+    public void A_warning_that_is_logged_as_one_does_not_say_so_again()
+    {
+        var file = Write("doubtful.yaml", "listeners: [{ bind: 127.0.0.1:8000, pool: app }]\npools: { app: { workers: [127.0.0.1:9001] }, old: { workers: [127.0.0.1:9002] } }\n");
+
+        Assert.Equal($"{file}:2:46: no listener sends anything to pool 'old'", Assert.Single(Planned("run", "-c", file).Warnings).ToString());
+    }
+
+    [Fact]
+    public void An_empty_id_is_a_mistake() =>
+        Assert.Equal((ExitCode.Mistake, "", "the id is empty; 'fastlb explain' without one lists the latest\n"), Invoke("explain", ""));
 
     [Fact]
     public void Check_binds_nothing_so_it_may_be_asked_beside_a_running_FastLB()

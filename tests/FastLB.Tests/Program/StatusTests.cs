@@ -57,6 +57,13 @@ public partial class StatusTests
         Assert.Contains($"\n{line}\n", MetricsText.Render(StatusSample.Create()), StringComparison.Ordinal);
 
     [Fact]
+    public void The_help_of_refused_connections_says_all_that_is_counted() =>
+        Assert.Contains(
+            "# HELP fastlb_connections_refused_total Client connections that were closed at once: their client had as many as it may, or their PROXY header was missing, wrong or not to be believed.\n",
+            MetricsText.Render(StatusSample.Create()),
+            StringComparison.Ordinal);
+
+    [Fact]
     public void Label_values_are_escaped()
     {
         var status = StatusSample.Create() with { Listeners = [new ListenerStatus("unix:/run/\"a\\b\"\n", "tcp", 1)] };
