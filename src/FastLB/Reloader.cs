@@ -20,7 +20,7 @@ internal sealed partial class Reloader : IDisposable
     /// <summary>What the latest reading warned of, which is not told again while it stays the same.</summary>
     private IReadOnlySet<string> _told;
 
-    /// <summary>Why what the file says was refused when it was read last; null when it was not, or something else is served since.</summary>
+    /// <summary>Why what the file says was refused when it was read last; null when it was not, when something else is served since, or when that is not to be tried again.</summary>
     private volatile string? _refusal;
 
     /// <param name="server">Who serves.</param>
@@ -75,7 +75,7 @@ internal sealed partial class Reloader : IDisposable
         }
         else if (reading != Reading.Text)
         {
-            _refusal = result.Text;
+            _refusal = result.IsCheapToTry ? result.Text : null;
         }
 
         if (!result.IsDone && !(reading == Reading.SameFile && result.Text == before))

@@ -10,7 +10,11 @@ namespace FastLB;
 /// <summary>What came of a reload, for the one who asked for it.</summary>
 /// <param name="IsDone">False: nothing has changed.</param>
 /// <param name="Text">What has changed, or why not.</param>
-public sealed record ReloadResult(bool IsDone, string Text);
+public sealed record ReloadResult(bool IsDone, string Text)
+{
+    /// <summary>Whether a watched file that says the same may be tried again by itself: not where each try starts processes.</summary>
+    public bool IsCheapToTry { get; init; } = true;
+}
 
 /// <summary>
 /// How a running FastLB gets another configuration, without a request noticing:
@@ -92,7 +96,7 @@ public sealed partial class Server
         if (await WhyNotReadyAsync(arriving).ConfigureAwait(false) is { } problem)
         {
             Abandon(added);
-            return new ReloadResult(false, problem);
+            return new ReloadResult(false, problem) { IsCheapToTry = false };
         }
 
         // 4. Pools that stay. What cannot change while FastLB runs stays as it is, and is told again at the next reload.
