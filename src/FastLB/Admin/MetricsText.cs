@@ -46,7 +46,7 @@ internal static class MetricsText
         text.Sample(totals.Requests);
         text.Begin("fastlb_connections_accepted_total", "counter", "Client connections that were accepted.");
         text.Sample(totals.ConnectionsAccepted);
-        text.Begin("fastlb_connections_refused_total", "counter", "Client connections that were closed at once, because their client had as many as it may.");
+        text.Begin("fastlb_connections_refused_total", "counter", "Client connections that were not taken, because their client had as many as it may, or they began otherwise than agreed, or there were too many to be told.");
         text.Sample(totals.ConnectionsRefused);
         text.Begin("fastlb_connections_open", "gauge", "Client connections that are open.");
         text.Sample(totals.ConnectionsOpen);
