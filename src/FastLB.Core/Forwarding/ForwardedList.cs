@@ -33,7 +33,7 @@ internal static class ForwardedList
     }
 
     /// <summary>
-    /// One element for each entry of X-Forwarded-For. The first has what X-Forwarded-Proto and -Host say, if each says one thing: they are about the way
+    /// One element for each entry of X-Forwarded-For, one that is empty included, for nobody reads past it. The first has what X-Forwarded-Proto and -Host say, if each says one thing: they are about the way
     /// from the client to the first proxy. The proxy's own Forwarded is not looked at: one that writes X-Forwarded-For may have passed it on as its client sent it.
     /// </summary>
     public static void WriteTranslated(ReadOnlySpan<byte> source, MessageHead head, ref HeadWriter writer)
@@ -46,7 +46,7 @@ internal static class ForwardedList
         for (var i = 0; i < head.HeaderCount; i++)
         {
             ref readonly var line = ref head.Headers[i];
-            if (line.Id != HeaderId.XForwarded || line.ValueLength == 0 || !ForwardedNames.IsFor(source.Slice(line.NameStart, line.NameLength)))
+            if (line.Id != HeaderId.XForwarded || !ForwardedNames.IsFor(source.Slice(line.NameStart, line.NameLength)))
             {
                 continue;
             }

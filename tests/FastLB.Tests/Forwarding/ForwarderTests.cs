@@ -125,7 +125,8 @@ public sealed class ForwarderTests
     [InlineData("X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\"b\r\n", "for=1.2.3.4, ")]
     [InlineData("X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https, http\r\nX-Forwarded-Host: a b\r\nX_Forwarded_For: 6.6.6.6\r\n", "for=1.2.3.4, ")]
     [InlineData("X-Forwarded-Proto: https\r\n", "for=unknown;proto=https, ")]
-    [InlineData("X-Forwarded-For: \r\nForwarded: for=6.6.6.6\r\n", "")]
+    [InlineData("X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: \r\n", "for=6.6.6.6, for=unknown, ")]
+    [InlineData("X-Forwarded-Prefix: /p\r\nForwarded: for=6.6.6.6\r\n", "")]
     public void Where_both_are_sent_Forwarded_says_what_X_Forwarded_says(string sent, string told) =>
         Assert.Equal(
             $"Forwarded: {told}for=10.0.0.1;host=a;proto=http",
