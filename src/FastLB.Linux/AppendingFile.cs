@@ -19,13 +19,19 @@ public sealed class AppendingFile : IDisposable
     /// <summary>The process's standard error, which stays open when this is disposed.</summary>
     public static AppendingFile StandardError { get; } = new(StandardErrorDescriptor);
 
-    /// <summary>Opens the file, and makes it if it is not there. 0, or -errno.</summary>
+    /// <summary>Opens the file, and makes it if it is not there. Never waits, not even for who is to read a pipe. 0, or -errno.</summary>
     public static int Open(string path, out AppendingFile? file)
     {
         var descriptor = Libc.OpenForAppending(Encoding.UTF8.GetBytes(path + '\0'), Mode);
         file = descriptor < 0 ? null : new AppendingFile(descriptor);
         return Math.Min(descriptor, 0);
     }
+
+    /// <summary>What was in the way of opening, and in the second clause what to do about it.</summary>
+    /// <param name="error">The errno, above 0.</param>
+    public static (string Reason, string Advice) Describe(int error) => error == Libc.ENXIO
+        ? ("it is a pipe that nobody reads, or a socket", "start its reader first")
+        : (SystemError.Describe(error), "make its directory writable for FastLB");
 
     /// <summary>Writes all of it. 0, or -errno; then an unknown part of it was written.</summary>
     public int Write(ReadOnlySpan<byte> bytes)

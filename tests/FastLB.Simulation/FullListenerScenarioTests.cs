@@ -1,7 +1,9 @@
 using System.Net;
 using FastLB.Core.Forwarding;
+using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
 using FastLB.Core.Proxy;
+using FastLB.Core.Resilience;
 using HttpListener = FastLB.Core.Proxy.HttpListener;
 
 namespace FastLB.Simulation;
@@ -11,6 +13,7 @@ public sealed class FullListenerScenarioTests
 {
     private const string Get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     private const string Ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    private static readonly ClientAddress s_other = new(0x0A000001, 1);
 
     [Fact]
     public void One_too_many_is_answered_and_closed_in_good_order_and_a_place_that_is_left_is_taken_again()
@@ -49,6 +52,55 @@ public sealed class FullListenerScenarioTests
         Assert.Equal(3, stage.Proxy.Metrics.ConnectionsRefused);
         stage.Pass(3_000);
         Assert.StartsWith("HTTP/1.1 503 ", stage.Client().Heard, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_client_with_too_many_is_told_so_and_takes_nobodys_place()
+    {
+        var (stage, places) = LimitedPerClient(1);
+        stage.Client(Get);
+        var second = stage.Client(Get);
+        Assert.StartsWith("HTTP/1.1 429 Too Many Requests\r\n", second.Heard, StringComparison.Ordinal);
+        Assert.Contains("Retry-After: 1\r\n", second.Heard, StringComparison.Ordinal);
+        Assert.Contains("Connection: close\r\n", second.Heard, StringComparison.Ordinal);
+        Assert.Equal("ended", second.End);
+        Assert.Equal((1, 1, 0, 1), (places.InUse, stage.Proxy.Metrics.ConnectionsRefused, places.TurnedAway, stage.Of(Outcome.ConnectionLimit)));
+        Assert.Equal("", stage.Client(Get, from: s_other).Heard);
+        stage.Pass(3_000);
+        Assert.Equal((2, 2), (places.InUse, stage.Proxy.OpenCount));
+    }
+
+    [Fact]
+    public void So_is_one_whose_PROXY_header_names_a_client_with_too_many()
+    {
+        const string Header = "PROXY TCP4 203.0.113.9 198.51.100.1 4711 443\r\n";
+        var (stage, places) = LimitedPerClient(1, l => l with { ProxyProtocol = ProxyProtocolMode.Required, ProxyProtocolFrom = new NetworkSet([IPNetwork.Parse("192.168.0.0/16")]) });
+        var first = stage.Client(Header + Get);
+        var second = stage.Client(Header + Get);
+        Assert.StartsWith("HTTP/1.1 429 ", second.Heard, StringComparison.Ordinal);
+        Assert.Equal("ended", second.End);
+        Assert.Equal((1, 1, 1), (places.InUse, stage.Proxy.Metrics.ConnectionsRefused, stage.Of(Outcome.ConnectionLimit)));
+        stage.Pass(3_000);
+        Assert.Equal((1, 1), (places.InUse, stage.Proxy.OpenCount));
+
+        // And the first one's place, given back once, is there for one more.
+        first.Socket.Close(reset: true);
+        stage.Settle();
+        Assert.Equal("", stage.Client(Header + Get).Heard);
+        Assert.StartsWith("HTTP/1.1 429 ", stage.Client(Header + Get).Heard, StringComparison.Ordinal);
+        Assert.Equal(1, places.InUse);
+    }
+
+    [Fact]
+    public void They_are_told_within_the_same_bound_and_counted_once_each()
+    {
+        var (stage, _) = LimitedPerClient(1);
+        var clients = Enumerable.Range(0, 1 + HttpListener.MaxAnsweredAtOnce + 3).Select(_ => stage.Client()).ToArray();
+        Assert.Equal(HttpListener.MaxAnsweredAtOnce, clients.Count(c => c.Heard.StartsWith("HTTP/1.1 429 ", StringComparison.Ordinal)));
+        Assert.Equal(3, clients.Count(c => c.Heard.Length == 0 && c.End != "open"));
+        Assert.Equal(HttpListener.MaxAnsweredAtOnce + 3, stage.Proxy.Metrics.ConnectionsRefused);
+        stage.Pass(3_000);
+        Assert.StartsWith("HTTP/1.1 429 ", stage.Client().Heard, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -207,5 +259,13 @@ public sealed class FullListenerScenarioTests
         stage.Http.Use(settings with { WhenFull = WhenFull.Answer }, stage.Http.Routes, null, places);
         stage.Settle();
         Assert.StartsWith("HTTP/1.1 503 ", told.Heard, StringComparison.Ordinal);
+    }
+
+    private static (Stage Stage, ConnectionPlaces Places) LimitedPerClient(int limit, Func<ListenerSettings, ListenerSettings>? listening = null)
+    {
+        var places = new ConnectionPlaces(10);
+        var stage = new Stage(listening: listening);
+        stage.Http.Use(stage.Http.Settings, stage.Http.Routes, new ConcurrencyPerClient(limit, slots: 100), places);
+        return (stage, places);
     }
 }

@@ -146,9 +146,20 @@ public sealed class RecordingScenarioTests
         var record = Assert.Single(Records(stage));
         Assert.Equal((400, Outcome.ClientMalformed), (record.Facts.Status, record.Facts.Outcome));
         Assert.Equal("|||", record.Texts[..3]);
+        Assert.Equal("GET / HTTP/1.1\r\nHost : a\r\n\r\n".Length, record.Facts.BytesIn);
         var story = Assert.Single(stage.Proxy.Recorder.Failures.Latest(10));
         Assert.Equal(story.Facts.Id, record.Facts.Id);
         Assert.Contains($"FastLB-Request-Id: {story.Facts.Id:x16}\r\n", client.Heard, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_came_of_a_head_that_is_given_up_is_counted()
+    {
+        var stage = Recording();
+        stage.Client("GET / HT");
+        stage.Pass(60_000);
+        var facts = Assert.Single(Records(stage)).Facts;
+        Assert.Equal((408, Outcome.ClientTimeout, "GET / HT".Length), (facts.Status, facts.Outcome, (int)facts.BytesIn));
     }
 
     [Fact]

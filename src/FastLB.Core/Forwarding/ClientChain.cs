@@ -71,7 +71,7 @@ internal static class ClientChain
     }
 
     /// <summary>Commas between quotes separate nothing. Counted from the end, so that a quote which a client has left open hides nothing that stands behind it.</summary>
-    private static int LastComma(ReadOnlySpan<byte> list, bool quotes)
+    internal static int LastComma(ReadOnlySpan<byte> list, bool quotes)
     {
         if (!quotes)
         {

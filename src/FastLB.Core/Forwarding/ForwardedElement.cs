@@ -10,7 +10,22 @@ internal static class ForwardedElement
     public static bool TryReadFor(ReadOnlySpan<byte> element, out ClientAddress address)
     {
         address = default;
+        return TryRead(element, out var node) && AddressText.TryReadNode(node, out address);
+    }
+
+    /// <summary>Whether it is one as far as <see cref="TryReadFor"/> reads them: at least one pair, of which no second <c>for</c>; there may be none at all.</summary>
+    public static bool IsWellFormed(ReadOnlySpan<byte> element) => TryRead(element, out _);
+
+    /// <summary>In <paramref name="node"/> the value of <c>for</c>, empty when there is none.</summary>
+    private static bool TryRead(ReadOnlySpan<byte> element, out ReadOnlySpan<byte> node)
+    {
+        node = default;
         var found = false;
+        if (element.IsEmpty)
+        {
+            return false;
+        }
+
         while (!element.IsEmpty)
         {
             var equals = element.IndexOf((byte)'=');
@@ -21,18 +36,19 @@ internal static class ForwardedElement
 
             if (System.Text.Ascii.EqualsIgnoreCase(element[..equals], "for"u8))
             {
-                if (found || !AddressText.TryReadNode(value, out address))
+                if (found)
                 {
                     return false;
                 }
 
+                node = value;
                 found = true;
             }
 
             element = rest;
         }
 
-        return found;
+        return true;
     }
 
     /// <summary>Writes an element for a hop.</summary>
@@ -50,16 +66,55 @@ internal static class ForwardedElement
             writer.Write(by);
         }
 
-        if (!host.IsEmpty)
+        WriteHost(host, ref writer);
+        writer.Write(";proto=http"u8);
+    }
+
+    /// <summary>Writes an element for a hop that others tell of.</summary>
+    /// <param name="node">As X-Forwarded-For names it; what is no address is <c>unknown</c> here.</param>
+    /// <param name="host">A valid one, or empty.</param>
+    /// <param name="proto">A token, or empty.</param>
+    /// <param name="writer">Where it is written.</param>
+    public static void WriteTold(ReadOnlySpan<byte> node, ReadOnlySpan<byte> host, ReadOnlySpan<byte> proto, ref HeadWriter writer)
+    {
+        writer.Write("for="u8);
+        WriteNode(node, ref writer);
+        WriteHost(host, ref writer);
+        if (!proto.IsEmpty)
         {
-            // A colon and brackets are no token characters.
-            var isToken = !host.ContainsAnyExcept(TokenText.Characters);
-            writer.Write(isToken ? ";host="u8 : ";host=\""u8);
-            writer.Write(host);
-            writer.Write(isToken ? default : "\""u8);
+            writer.Write(";proto="u8);
+            writer.Write(proto);
+        }
+    }
+
+    private static void WriteHost(ReadOnlySpan<byte> host, ref HeadWriter writer)
+    {
+        if (host.IsEmpty)
+        {
+            return;
         }
 
-        writer.Write(";proto=http"u8);
+        // A colon and brackets are no token characters.
+        var isToken = !host.ContainsAnyExcept(TokenText.Characters);
+        writer.Write(isToken ? ";host="u8 : ";host=\""u8);
+        writer.Write(host);
+        writer.Write(isToken ? default : "\""u8);
+    }
+
+    /// <summary>Colons have to be quoted, and IPv6 has to stand in brackets (RFC 7239 6); X-Forwarded-For has neither.</summary>
+    private static void WriteNode(ReadOnlySpan<byte> node, ref HeadWriter writer)
+    {
+        if (!AddressText.TryReadNode(node, out _))
+        {
+            writer.Write("unknown"u8);
+            return;
+        }
+
+        var isQuoted = node.Contains((byte)':');
+        var isBare = node[0] != '[' && node.Count((byte)':') > 1;
+        writer.Write(isBare ? "\"["u8 : isQuoted ? "\""u8 : default);
+        writer.Write(node);
+        writer.Write(isBare ? "]\""u8 : isQuoted ? "\""u8 : default);
     }
 
     private static void WriteNode(in ClientAddress peer, ref HeadWriter writer)

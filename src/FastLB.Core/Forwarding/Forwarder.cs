@@ -188,16 +188,13 @@ internal sealed class Forwarder
         in ClientAddress peer, ReadOnlySpan<byte> source, MessageHead head, ReadOnlySpan<byte> host, bool trusted, ref HeadWriter writer)
     {
         writer.Write("Forwarded: "u8);
-        if (trusted && Settings.Style == ForwardedStyle.Rfc7239 && head.Has(HeaderId.Forwarded))
+        if (trusted && Settings.Style == ForwardedStyle.Both && head.Has(HeaderId.XForwarded))
         {
-            foreach (ref readonly var line in head.Headers)
-            {
-                if (line.Id == HeaderId.Forwarded && line.ValueLength > 0)
-                {
-                    writer.Write(source.Slice(line.ValueStart, line.ValueLength));
-                    writer.Write(", "u8);
-                }
-            }
+            ForwardedList.WriteTranslated(source, head, ref writer);
+        }
+        else if (trusted && Settings.Style == ForwardedStyle.Rfc7239 && head.Has(HeaderId.Forwarded))
+        {
+            ForwardedList.WriteContinued(source, head, ref writer);
         }
 
         ForwardedElement.Write(peer, _by, host, ref writer);

@@ -125,6 +125,8 @@ public static class ErrorResponses
 
     public static ErrorResponse TooManyConnections { get; } = new(503, "there are as many connections as may be", "Retry-After: 1\r\n");
 
+    public static ErrorResponse TooManyConnectionsOfClient { get; } = new(429, "there are as many connections of this client as may be", "Retry-After: 1\r\n");
+
     public static ErrorResponse RateLimited { get; } = new(429, "too many requests of this client");
 
     public static ErrorResponse BreakerOpen { get; } = new(503, "the workers fail too often at present", "Retry-After: 1\r\n");

@@ -33,7 +33,7 @@ public enum Outcome : byte
     /// <summary>Its client, or whoever shares its key, asks too often (429).</summary>
     RateLimited,
 
-    /// <summary>Its connection was one more than the listener may have, and was told so (503).</summary>
+    /// <summary>Its connection was one more than the listener (503) or its client (429) may have, and was told so.</summary>
     ConnectionLimit,
 
     /// <summary>The balancer had no buffer left (503).</summary>

@@ -5,7 +5,7 @@ namespace FastLB.Core.Proxy;
 
 /// <summary>
 /// How a connection begins that does not begin with a request: with a PROXY header, which has the deadline of the first head and is read before anything else;
-/// or with our telling it that the listener has as many connections as it may.
+/// or with our telling it that the listener, or its client, has as many connections as it may.
 /// </summary>
 public sealed partial class HttpConnection
 {
@@ -22,7 +22,7 @@ public sealed partial class HttpConnection
 
                 if (!_listener.Doorway.TryEnter(Address, isKnown: true, out var place))
                 {
-                    Loop.Close(this, reset: true);
+                    TurnAway();
                     return;
                 }
 
@@ -54,8 +54,29 @@ public sealed partial class HttpConnection
         }
     }
 
-    /// <summary>Nothing of it was read, so the answer ends the connection, in good order.</summary>
-    private void TellThatFull() => BeginExchange().Answer(ErrorResponses.TooManyConnections, Outcome.ConnectionLimit, close: true);
+    /// <summary>It has no place, because its client has as many connections as it may, and is to be told so.</summary>
+    internal void NoteClientHasTooMany() => _phase = Phase.OneTooMany;
+
+    /// <summary>Its header names a client that has as many connections as it may. The listener's place goes to somebody else at once.</summary>
+    private void TurnAway()
+    {
+        if (!_listener!.TryBeginAnswering())
+        {
+            Loop.Close(this, reset: true);
+            return;
+        }
+
+        Leave(_listener.Doorway);
+        NoteClientHasTooMany();
+        TellThatFull();
+    }
+
+    /// <summary>No request of it was read, so the answer ends the connection, in good order.</summary>
+    private void TellThatFull()
+    {
+        var answer = _phase == Phase.OneTooMany ? ErrorResponses.TooManyConnectionsOfClient : ErrorResponses.TooManyConnections;
+        BeginExchange().Answer(answer, Outcome.ConnectionLimit, close: true);
+    }
 
     private void LeaveListener()
     {

@@ -16,6 +16,11 @@ public sealed partial class HttpConnection
 
     private int _lingeredBytes;
 
+    /// <summary>Whether FastLB, or the listener by which the client came, takes nothing new any more.</summary>
+    internal bool IsDraining => Proxy.IsDraining || _listener!.IsDraining;
+
+    private int DrainWindowMs => Proxy.IsDraining ? Proxy.DrainWindowMs : _listener!.DrainWindowMs;
+
     /// <summary>Closes after the last answer, in steps unless the client has nothing more to say (RFC 9112 9.6).</summary>
     private void End(bool saidLast)
     {

@@ -29,6 +29,7 @@ public sealed partial class HttpConnection : ClientConnection
     private enum Phase : byte
     {
         Closed,
+        OneTooMany,
         AwaitingProxyHeader,
         AwaitingHead,
         Exchanging,
@@ -157,7 +158,7 @@ public sealed partial class HttpConnection : ClientConnection
                 return;
 
             case ParseStatus.Invalid:
-                BeginExchange().Refuse(refusal);
+                BeginExchange().GiveUpHead(ErrorResponses.Of(refusal), Outcome.ClientMalformed);
                 return;
 
             default:
@@ -238,11 +239,6 @@ public sealed partial class HttpConnection : ClientConnection
 
     internal override LoopPool? GoesTo => _exchange?.Pool ?? _pipeline?.Pool;
 
-    /// <summary>Whether FastLB, or the listener by which the client came, takes nothing new any more.</summary>
-    internal bool IsDraining => Proxy.IsDraining || _listener!.IsDraining;
-
-    private int DrainWindowMs => Proxy.IsDraining ? Proxy.DrainWindowMs : _listener!.DrainWindowMs;
-
     public override int Priority => _exchange?.Priority ?? QueueSettings.DefaultPriority;
 
     public override void OnSent(int result)
@@ -289,7 +285,7 @@ public sealed partial class HttpConnection : ClientConnection
                 _pipeline!.OnClientTimer();
                 break;
             case Phase.AwaitingHead when !Received.IsEmpty:
-                BeginExchange().Answer(ErrorResponses.HeadTimeout, Outcome.ClientTimeout, close: true);
+                BeginExchange().GiveUpHead(ErrorResponses.HeadTimeout, Outcome.ClientTimeout);
                 break;
             default:
                 // Idle, or connected in advance and never used: nothing was asked, so nothing is answered. Or it has lingered enough.

@@ -9,7 +9,14 @@ namespace FastLB.Core.Proxy;
 /// <summary>Answers that the balancer makes itself. They close the connection where it cannot be known what the client sends next.</summary>
 internal sealed partial class HttpExchange
 {
-    internal void Refuse(Refusal refusal) => Answer(ErrorResponses.Of(refusal), Outcome.ClientMalformed, close: true);
+    /// <summary>The head breaks the rules, or did not come in time. What has come of it is all that is known of the request.</summary>
+    internal void GiveUpHead(ErrorResponse response, Outcome outcome)
+    {
+        _bytesIn = _client!.Received.Length;
+        Answer(response, outcome, close: true);
+    }
+
+    private void Refuse(Refusal refusal) => Answer(ErrorResponses.Of(refusal), Outcome.ClientMalformed, close: true);
 
     /// <summary>The body broke the rules after its head was passed on.</summary>
     private void RefuseBody(Refusal refusal)

@@ -11,7 +11,7 @@ namespace FastLB.Core.Proxy;
 /// <summary>One loop's part of an HTTP listener. Its settings and routes are exchanged by <see cref="Use"/>; a connection looks at them anew for each request.</summary>
 public sealed class HttpListener : Listener
 {
-    /// <summary>Connections beyond the limit that are told so at a time; whoever comes while so many are is closed without a word.</summary>
+    /// <summary>Connections beyond a limit, the listener's or their client's, that are told so at a time; whoever comes while so many are is closed without a word.</summary>
     internal const int MaxAnsweredAtOnce = 256;
 
     private readonly ProxyLoop _proxy;
@@ -97,7 +97,14 @@ public sealed class HttpListener : Listener
     {
         if (!Doorway.TryTakePlace(out var isCounted))
         {
-            return AcceptToAnswer(address);
+            if (TryBeginAnswering())
+            {
+                // It holds no place, by which it is known.
+                return _proxy.RentHttp(this, address);
+            }
+
+            _proxy.Metrics.ConnectionsRefused++;
+            return null;
         }
 
         var asks = Doorway.AsksForHeader(address);
@@ -111,24 +118,30 @@ public sealed class HttpListener : Listener
             connection.Hold(place, isCounted);
             return connection;
         }
+        else if (TryBeginAnswering())
+        {
+            Doorway.GiveBackPlace(isCounted);
+            var connection = _proxy.RentHttp(this, address);
+            connection.NoteClientHasTooMany();
+            return connection;
+        }
 
         Doorway.GiveBackPlace(isCounted);
         return null;
     }
 
-    /// <summary>A connection that was only told that there is no place is over.</summary>
-    internal void NoteAnswered() => _answered--;
-
-    private HttpConnection? AcceptToAnswer(in ClientAddress address)
+    /// <summary>Counts a connection that is only told that there is no place for it. False when so many are that this one is closed without a word.</summary>
+    internal bool TryBeginAnswering()
     {
         if (_answered >= MaxAnsweredAtOnce)
         {
-            _proxy.Metrics.ConnectionsRefused++;
-            return null;
+            return false;
         }
 
-        // It holds no place, by which it is known.
         _answered++;
-        return _proxy.RentHttp(this, address);
+        return true;
     }
+
+    /// <summary>A connection that was only told that there is no place is over.</summary>
+    internal void NoteAnswered() => _answered--;
 }

@@ -59,15 +59,19 @@ internal sealed partial class AccessLogWriter : IDisposable
     public static AccessLogWriter Start(AccessLogSettings settings, int loops, ILogger log)
     {
         var result = TryOpen(settings.Path, out var file);
-        return result < 0
-            ? throw new ServerStartException($"{Prefix(settings.Place)}the access log: cannot open {settings.Path}: {SystemError.Describe(-result)}; make its directory writable for FastLB or write another path in 'accessLog.to'")
-            : new AccessLogWriter(settings, file!, loops, log);
+        if (result < 0)
+        {
+            var (reason, advice) = AppendingFile.Describe(-result);
+            throw new ServerStartException($"{Prefix(settings.Place)}the access log: cannot open {settings.Path}: {reason}; {advice} or write another path in 'accessLog.to'");
+        }
+
+        return new AccessLogWriter(settings, file!, loops, log);
     }
 
     /// <summary>Opens the file anew, because it was renamed. Soon, and not while the present one takes nothing. Any thread.</summary>
     public void Reopen() => _reopenWanted = true;
 
-    /// <summary>Writes what is there and ends. The loops have stopped before.</summary>
+    /// <summary>Writes what is there and ends. The loops have stopped before. A thread that still waits for a file which takes nothing is left to the end of the process.</summary>
     public void Dispose()
     {
         _stopping.Set();
@@ -185,7 +189,7 @@ internal sealed partial class AccessLogWriter : IDisposable
         var result = TryOpen(path, out var file);
         if (result < 0)
         {
-            LogNotReopened(path, SystemError.Describe(-result));
+            LogNotReopened(path, AppendingFile.Describe(-result).Reason);
             return;
         }
 

@@ -46,7 +46,7 @@ internal static class MetricsText
         text.Sample(totals.Requests);
         text.Begin("fastlb_connections_accepted_total", "counter", "Client connections that were accepted.");
         text.Sample(totals.ConnectionsAccepted);
-        text.Begin("fastlb_connections_refused_total", "counter", "Client connections that were closed at once: their client had as many as it may, or their PROXY header was missing, wrong or not to be believed.");
+        text.Begin("fastlb_connections_refused_total", "counter", "Client connections that were not taken: their client had as many as it may, their PROXY header was missing, wrong or not to be believed, or there were too many to be told.");
         text.Sample(totals.ConnectionsRefused);
         text.Begin("fastlb_connections_open", "gauge", "Client connections that are open.");
         text.Sample(totals.ConnectionsOpen);

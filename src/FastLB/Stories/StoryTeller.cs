@@ -131,7 +131,7 @@ internal static class StoryTeller
         Outcome.QueueFull => "Too many requests waited for a worker already.",
         Outcome.BreakerOpen => "The breakers of the pool or of all its workers were open.",
         Outcome.RateLimited => "Its client, or whoever shares its key, asked too often.",
-        Outcome.ConnectionLimit => "Its connection was one more than the listener may have.",
+        Outcome.ConnectionLimit => "Its connection was one more than the listener, or its client, may have.",
         Outcome.OutOfMemory => "FastLB had no buffer left.",
         Outcome.ConnectFailed => "No worker accepted the connection.",
         Outcome.ConnectTimeout => "No worker accepted the connection in time.",

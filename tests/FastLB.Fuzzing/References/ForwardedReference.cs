@@ -31,6 +31,9 @@ internal static partial class ForwardedReference
         return client;
     }
 
+    /// <summary>Whether a list can be read in one way alone: every part between commas outside of quotes, counted from its beginning, is an element.</summary>
+    public static bool IsWellFormed(string list) => List().IsMatch(list);
+
     private static ClientAddress? For(string element)
     {
         if (!Element().IsMatch(element))
@@ -49,6 +52,9 @@ internal static partial class ForwardedReference
 
     [GeneratedRegex($@"\A{OnePair}(;{OnePair})*\z")]
     private static partial Regex Element();
+
+    [GeneratedRegex($@"\A{OnePair}(;{OnePair})*([ \t]*,[ \t]*{OnePair}(;{OnePair})*)*\z")]
+    private static partial Regex List();
 
     [GeneratedRegex(OnePair)]
     private static partial Regex Pair();

@@ -7,11 +7,15 @@ using FastLB.Fuzzing.References;
 
 namespace FastLB.Fuzzing.Targets;
 
-/// <summary>Who the client is behind proxies. The first byte says by which header; each further line of the input is the value of one header line.</summary>
+/// <summary>Who the client is behind proxies, and whether the worker that reads what it is told in Forwarded finds the same one. The first byte says by which header; each further line of the input is the value of one header line.</summary>
 internal sealed class ForwardedTarget : FuzzTarget
 {
     private static readonly NetworkSet s_trusted = new([IPNetwork.Parse("10.0.0.0/8"), IPNetwork.Parse("fd00::/16")]);
     private static readonly ClientAddress s_peer = new(0x0A000001, 4711);
+    private static readonly Forwarder[] s_forwarders =
+        [.. new[] { ForwardedStyle.Both, ForwardedStyle.Rfc7239 }.Select(s => Forwarder.Of(new ForwardingSettings { TrustedProxies = s_trusted, Style = s }, 8000)!)];
+
+    private const string Ours = "for=10.0.0.1;host=a;proto=http";
 
     private static readonly string[] s_nodes =
     [
@@ -52,8 +56,26 @@ internal sealed class ForwardedTarget : FuzzTarget
         var expected = ForwardedReference.Client(s_peer, lines.Select(l => l.Trim(' ', '\t')), isForwarded, s_trusted);
         var found = isForwarded ? ClientChain.ByForwarded(s_peer, bytes, head, s_trusted) : ClientChain.ByForwardedFor(s_peer, bytes, head, s_trusted);
         Agree(expected, found, "the client");
+        CheckWhatIsTold(bytes, head, isForwarded, found);
         Accepted += found == s_peer ? 0 : 1;
         return Signal.Of(isForwarded ? 1 : 0, found.IsIPv4 ? 1 : 0, found == s_peer ? 1 : 0, s_trusted.Contains(found) ? 1 : 0, Math.Min(lines.Length, 4), Signal.Bucket(input.Length), found.Port > 0 ? 1 : 0);
+    }
+
+    private static void CheckWhatIsTold(byte[] source, MessageHead head, bool isForwarded, ClientAddress client)
+    {
+        if (!s_forwarders[isForwarded ? 1 : 0].TryWriteLines(s_peer, source, head, "a"u8, default, new RandomSource(1), out var lines))
+        {
+            return;
+        }
+
+        const string Name = "Forwarded: ";
+        var told = Encoding.Latin1.GetString(lines).Split("\r\n").Single(l => l.StartsWith(Name, StringComparison.Ordinal))[Name.Length..];
+        Require(ForwardedReference.IsWellFormed(told), $"the worker is told what is not well-formed: {told}");
+        Require(told == Ours || told.EndsWith($", {Ours}", StringComparison.Ordinal), $"the last element is not ours: {told}");
+
+        // Our own element has no port. The worker trusts whom we trust, and us.
+        var read = ForwardedReference.Client(s_peer, [told], isForwarded: true, s_trusted);
+        Agree((client.High, client.Low), (read.High, read.Low), $"the client in {told}");
     }
 
     private static string Node(RandomSource chance) => chance.Chance(0.7) ? s_nodes[chance.Next(7)] : s_nodes[chance.Next(s_nodes.Length)];

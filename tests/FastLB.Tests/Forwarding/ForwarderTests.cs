@@ -119,6 +119,45 @@ public sealed class ForwarderTests
     }
 
     [Theory]
+    [InlineData("X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: orig\r\nForwarded: for=6.6.6.6\r\n", "for=1.2.3.4;host=orig;proto=https, ")]
+    [InlineData("X-Forwarded-For: 1.2.3.4:80, [2001:db9::1]:443 ,2001:db9::2\r\nx-forwarded-for: [2001:db9::3]\r\n", "for=\"1.2.3.4:80\", for=\"[2001:db9::1]:443\", for=\"[2001:db9::2]\", for=\"[2001:db9::3]\", ")]
+    [InlineData("X-Forwarded-For: \"1.2.3.4, _hidden,, 1.2.3.4;proto=x\r\nX-Forwarded-Host: [::1]:80\r\n", "for=unknown;host=\"[::1]:80\", for=unknown, for=unknown, for=unknown, ")]
+    [InlineData("X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: a\"b\r\n", "for=1.2.3.4, ")]
+    [InlineData("X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https, http\r\nX-Forwarded-Host: a b\r\nX_Forwarded_For: 6.6.6.6\r\n", "for=1.2.3.4, ")]
+    [InlineData("X-Forwarded-Proto: https\r\n", "for=unknown;proto=https, ")]
+    [InlineData("X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: \r\n", "for=6.6.6.6, for=unknown, ")]
+    [InlineData("X-Forwarded-Prefix: /p\r\nForwarded: for=6.6.6.6\r\n", "")]
+    public void Where_both_are_sent_Forwarded_says_what_X_Forwarded_says(string sent, string told) =>
+        Assert.Equal(
+            $"Forwarded: {told}for=10.0.0.1;host=a;proto=http",
+            Lines(new ForwardingSettings { TrustedProxies = s_trusted, Style = ForwardedStyle.Both }, s_proxy, sent, host: "a")[^1]);
+
+    [Fact]
+    public void A_list_that_is_too_long_when_it_is_translated_is_refused_and_not_cut()
+    {
+        var (source, head, _) = Parse($"X-Forwarded-For: {new string(',', 10_000)}\r\n", "a");
+        Assert.True(Writes(ForwardedStyle.XForwarded));
+        Assert.False(Writes(ForwardedStyle.Both));
+
+        bool Writes(ForwardedStyle style) =>
+            Forwarder.Of(new ForwardingSettings { TrustedProxies = s_trusted, Style = style }, 8000)!.TryWriteLines(s_proxy, source, head, "a"u8, default, new RandomSource(1), out _);
+    }
+
+    [Theory]
+    [InlineData("Forwarded: for=\"1.1.1.1\r\n", "")]
+    [InlineData("Forwarded: =\r\n", "")]
+    [InlineData("Forwarded: for=1.1.1.1;for=2.2.2.2\r\n", "")]
+    [InlineData("Forwarded: proto=https;by=_x\r\n", "proto=https;by=_x, ")]
+    [InlineData("Forwarded: for=_hidden, for=\"a,b\";secret=\"\"\r\n", "for=_hidden, for=\"a,b\";secret=\"\", ")]
+    [InlineData("Forwarded: for=6.6.6.6\r\nForwarded: for=\", for=203.0.113.9,for=10.0.0.3\r\n", "for=203.0.113.9,for=10.0.0.3, ")]
+    [InlineData("Forwarded: for=6.6.6.6\r\nForwarded: \r\nForwarded: for=203.0.113.9\r\n", "for=203.0.113.9, ")]
+    [InlineData("Forwarded: for=6.6.6.6,\r\n", "")]
+    public void What_is_not_well_formed_goes_no_further_and_neither_does_what_stands_before_it(string sent, string told) =>
+        Assert.Equal(
+            [$"Forwarded: {told}for=10.0.0.1;host=a;proto=http"],
+            Lines(new ForwardingSettings { TrustedProxies = s_trusted, Style = ForwardedStyle.Rfc7239 }, s_proxy, sent, host: "a"));
+
+    [Theory]
     [InlineData(RequestIdMode.Accept, true, "abc-1", true)]
     [InlineData(RequestIdMode.Accept, false, "abc-1", false)]
     [InlineData(RequestIdMode.AcceptAll, false, "abc-1", true)]

@@ -59,7 +59,7 @@ public partial class StatusTests
     [Fact]
     public void The_help_of_refused_connections_says_all_that_is_counted() =>
         Assert.Contains(
-            "# HELP fastlb_connections_refused_total Client connections that were closed at once: their client had as many as it may, or their PROXY header was missing, wrong or not to be believed.\n",
+            "# HELP fastlb_connections_refused_total Client connections that were not taken: their client had as many as it may, their PROXY header was missing, wrong or not to be believed, or there were too many to be told.\n",
             MetricsText.Render(StatusSample.Create()),
             StringComparison.Ordinal);
 

@@ -119,6 +119,75 @@ public sealed class AccessLogWriterTests : IDisposable
     }
 
     [Fact]
+    public async Task A_pipe_without_a_reader_is_an_error_at_the_start_and_not_waited_for()
+    {
+        Process.Start("mkfifo", LogPath).WaitForExit();
+        var starting = Task.Run(() => AccessLogWriter.Start(Settings(LogPath), 1, NullLogger.Instance));
+        var failure = await Assert.ThrowsAsync<ServerStartException>(() => starting.WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Equal(
+            $"fastlb.yaml:1:20: the access log: cannot open {LogPath}: it is a pipe that nobody reads, or a socket; start its reader first or write another path in 'accessLog.to'",
+            failure.Message);
+    }
+
+    [Fact]
+    public void A_pipe_without_a_reader_that_takes_the_files_place_is_not_waited_for_either()
+    {
+        using var log = new RecordedLog();
+        using (var writer = AccessLogWriter.Start(Settings(LogPath), 1, log))
+        {
+            Write(writer.Rings[0]);
+            Until(() => writer.Written == 1);
+            File.Move(LogPath, LogPath + ".1");
+            Process.Start("mkfifo", LogPath).WaitForExit();
+            writer.Reopen();
+            Until(() => log.Text.Contains($"the access log {LogPath} cannot be opened anew: it is a pipe that nobody reads, or a socket; it is written", StringComparison.Ordinal));
+            Write(writer.Rings[0]);
+        }
+
+        Assert.Equal(2, File.ReadAllLines(LogPath + ".1").Length);
+    }
+
+    [Fact]
+    public void A_reader_that_reads_slowly_gets_every_line_whole()
+    {
+        const int Lines = 2_000;
+        Process.Start("mkfifo", LogPath).WaitForExit();
+        using var reader = new FileStream(LogPath, FileMode.Open, FileAccess.ReadWrite);
+        using var writer = AccessLogWriter.Start(Settings(LogPath), 1, NullLogger.Instance);
+
+        // More than a pipe holds, less than the ring: the log's thread waits in the middle of a batch, and goes on where it was.
+        for (var i = 0; i < Lines; i++)
+        {
+            Write(writer.Rings[0]);
+        }
+
+        var seen = 0;
+        var text = new StreamReader(reader);
+        for (; seen < Lines; seen++)
+        {
+            Assert.EndsWith("}", text.ReadLine(), StringComparison.Ordinal);
+        }
+
+        Until(() => writer.Written == Lines);
+        Assert.Equal(0, writer.Dropped);
+    }
+
+    [Fact]
+    public async Task The_end_does_not_wait_for_a_reader_that_reads_nothing()
+    {
+        Process.Start("mkfifo", LogPath).WaitForExit();
+        using var reader = new FileStream(LogPath, FileMode.Open, FileAccess.ReadWrite);
+        var writer = AccessLogWriter.Start(Settings(LogPath), 1, NullLogger.Instance);
+        for (var i = 0; i < 2_000; i++)
+        {
+            Write(writer.Rings[0]);
+        }
+
+        await Task.Run(writer.Dispose).WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.True(writer.Written < 2_000);
+    }
+
+    [Fact]
     public void A_full_disk_is_told_once_and_counted()
     {
         using var log = new RecordedLog();
