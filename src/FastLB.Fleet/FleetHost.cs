@@ -106,8 +106,10 @@ public sealed class FleetHost : IDisposable
     /// Runs these pools from now on. Those that it runs already are changed where they stand: processes stay unless what they are made of is another; those
     /// that are missing finish their requests and go. Comes back at once.
     /// </summary>
+    /// <param name="settings">All that it runs.</param>
+    /// <param name="triesAgain">Whether rolling restarts that have stopped are tried once more.</param>
     /// <exception cref="IOException">The fleet had nothing to run before, and cannot start.</exception>
-    public void Use(IReadOnlyList<(Pool Pool, RunSettings Run)> settings)
+    public void Use(IReadOnlyList<(Pool Pool, RunSettings Run)> settings, bool triesAgain = false)
     {
         _settings = settings;
         if (!_started)
@@ -120,10 +122,10 @@ public sealed class FleetHost : IDisposable
             return;
         }
 
-        Post(() => TakeOver(settings));
+        Post(() => TakeOver(settings, triesAgain));
     }
 
-    private void TakeOver(IReadOnlyList<(Pool Pool, RunSettings Run)> settings)
+    private void TakeOver(IReadOnlyList<(Pool Pool, RunSettings Run)> settings, bool triesAgain)
     {
         if (_stopping)
         {
@@ -139,7 +141,7 @@ public sealed class FleetHost : IDisposable
         {
             if (_pools.Find(p => !p.IsRetiring && p.PoolName == run.PoolName) is { } present)
             {
-                present.Use(pool, run);
+                present.Use(pool, run, triesAgain);
                 continue;
             }
 

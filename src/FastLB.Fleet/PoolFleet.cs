@@ -85,14 +85,23 @@ internal sealed class PoolFleet
     /// The pool is run otherwise, or another object stands for it, whose settings are others: what is ready is published there, as new workers that go on
     /// with the counts of the old ones, and nobody's request is disturbed.
     /// </summary>
-    public void Use(Pool pool, RunSettings run)
+    /// <param name="pool">Where what is ready is published.</param>
+    /// <param name="run">How its processes are run from now on.</param>
+    /// <param name="triesAgain">Whether what a rolling restart that stopped has left behind is replaced, though nothing says otherwise than before.</param>
+    public void Use(Pool pool, RunSettings run, bool triesAgain)
     {
-        // What counts is what runs: a rolling restart that has stopped left processes behind, which the next reload brings along, or which are right again.
+        var isOther = !run.StartsTheSameAs(_run);
+
+        // What counts then is what runs: a process that was left behind may be right again.
         var mustReplace = _supervisor.IsRolling
-            ? !run.StartsTheSameAs(_run)
-            : _supervisor.Slots.Any(slot => slot.Serving is null ? !run.StartsTheSameAs(_run) : IsBehind(slot.Serving, run));
+            ? isOther
+            : (isOther || triesAgain) && _supervisor.Slots.Any(slot => slot.Serving is null ? isOther : IsBehind(slot.Serving, run));
         _run = run;
-        _launcher.Run = run;
+        if (isOther || triesAgain)
+        {
+            _launcher.Run = run;
+        }
+
         if (!ReferenceEquals(pool, _pool))
         {
             var before = _pool;

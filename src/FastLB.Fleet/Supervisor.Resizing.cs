@@ -49,7 +49,7 @@ internal sealed partial class Supervisor
         _retiring = true;
         _rollout = null;
         _rolloutAgain = false;
-        LogPool(Severity.Information, "is no longer configured; its workers finish their requests and stop");
+        LogPool(Severity.Information, "is not to run any more; its workers finish their requests and stop");
         Vacate(0);
     }
 

@@ -152,7 +152,7 @@ public sealed partial class Server
         _retiring.RemoveAll(r => settings.Runs.Any(run => run.PoolName == r.Run.PoolName));
         _retiring.AddRange(gone.SelectMany(p => before.Settings.Runs.Where(r => r.PoolName == p.Name).Select(r => (p, r))));
         var stopped = _fleet.Processes.Where(p => p.IsBehind).Select(p => p.PoolName).Distinct().ToArray();
-        var note = TellFleet() + (stopped.Length == 0 ? "" : $"; the last rolling restart of {string.Join(", ", stopped)} had stopped; what is not as configured is replaced");
+        var note = TellFleet(triesAgain: true) + (stopped.Length == 0 ? "" : $"; the last rolling restart of {string.Join(", ", stopped)} had stopped; what is not as configured is replaced");
 
         // 7. What goes.
         if (removed.Length > 0 || gone.Length > 0)
@@ -303,11 +303,11 @@ public sealed partial class Server
         }
     }
 
-    private string TellFleet()
+    private string TellFleet(bool triesAgain = false)
     {
         try
         {
-            StartFleet(() => _fleet.Use(RunsOf(_running)));
+            StartFleet(() => _fleet.Use(RunsOf(_running), triesAgain));
             return "";
         }
         catch (ServerStartException failure)

@@ -27,6 +27,16 @@ public abstract class StoppedRolloutTests(string engine) : TestsOfAnEngine(engin
         await Eventually.True(
             async () => (await fastlb.Workers())[1] is var worker && (int?)worker["pid"] != killed && Describe(worker) == "ready true", "another worker", () => fastlb.Program.Errors);
 
+        // Who wants more workers gets more like these, and nothing is tried again for it.
+        using (var http = new HttpClient())
+        {
+            using var scaled = await http.PutAsync(fastlb.Admin("/pools/app/instances"), new StringContent("3"));
+            await Eventually.True(async () => (await fastlb.Workers()).Select(Describe).SequenceEqual(Enumerable.Repeat("ready true", 3)), "a third worker", () => fastlb.Program.Errors);
+            await Stopped(fastlb, times: 1);
+            using var back = await http.PutAsync(fastlb.Admin("/pools/app/instances"), new StringContent("configured"));
+            await Eventually.True(async () => (await fastlb.Workers()).Count == 2, "two workers again", () => fastlb.Program.Errors);
+        }
+
         var (_, text) = await fastlb.Reload(broken);
         Assert.Equal("reloaded: nothing has changed; the last rolling restart of app had stopped; what is not as configured is replaced", text.TrimEnd());
         await Stopped(fastlb, times: 2);

@@ -37,7 +37,7 @@ public class PoolFleetTests
         var fleet = Fleet(poller, pool, run, _ => false);
         fleet.Start();
 
-        fleet.Use(pool, run with { Command = [command], OpensTogether = opensTogether });
+        fleet.Use(pool, run with { Command = [command], OpensTogether = opensTogether }, triesAgain: true);
 
         Assert.Equal(generation, fleet.LastGeneration);
     }
