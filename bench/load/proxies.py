@@ -34,14 +34,16 @@ class Contestant:
     engine: str = "auto"  # FastLB only, as are the next two, which are only written when they are given.
     acceleration: str | None = None
     spin: str | None = None
+    access_log: str | None = None  # FastLB only: the format; None for no log.
     capacity: int = MAX_CLIENTS  # Connections that the peers are configured for; FastLB has no such setting.
     is_default: bool = False  # What FastLB does here when nothing is configured: the one that is held to the bounds.
     is_twin: bool = False  # The same as the default, to see what two equal programs differ by.
     is_reference: bool = False  # Shown beside the others, but no bound is judged against it.
+    is_baseline: bool = False  # A FastLB that another one is judged against.
 
     @property
     def is_peer(self):
-        return self.program in ("nginx", "haproxy") and not self.is_reference
+        return self.is_baseline or self.program in ("nginx", "haproxy") and not self.is_reference
 
 
 # What was fastest for each of several tried: nginx reads ahead into as many buffers as it has, or passes on what it has just read.
@@ -122,8 +124,9 @@ def fastlb_configuration(contestant, folder, port, origin, admin_port):
     sticky = f", sticky: {{ cookie: {COOKIE} }}" if contestant.sticky else ""
     tcp = f", tcp: {{ acceleration: {contestant.acceleration} }}" if contestant.acceleration else ""
     spin = f"spin: {contestant.spin}\n" if contestant.spin else ""
+    log = f'accessLog: {{ format: {contestant.access_log}, to: "{folder}/access-{contestant.access_log}.log" }}\n' if contestant.access_log else ""
     return f"""engine: {contestant.engine}
-{spin}loops: 1
+{spin}{log}loops: 1
 admin: {{ bind: "127.0.0.1:{admin_port}" }}
 listeners: [{{ bind: "127.0.0.1:{port}", protocol: {contestant.protocol}, pool: app }}]
 pools: {{ app: {{ workers: [{addresses}]{sticky}{tcp} }} }}

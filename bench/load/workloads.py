@@ -49,6 +49,7 @@ class Workload:
     bound: float | None  # Of the ratio to the better peer; of the figure itself when is_absolute.
     contestants: tuple
     note: str = ""
+    is_own: bool = False  # About FastLB alone, beside no peer: measured only when it is named.
     is_absolute = False
 
     @staticmethod
@@ -298,6 +299,15 @@ def all_workloads(features):
         FixedRate("fixed-rate", f"latency at a fixed {FIXED_RATE_PER_SECOND:,} requests/s", "p50 added us", 0.85, fastlb() + spinning + peers()),
         IdleMemory("idle-memory", f"memory of {IDLE_CONNECTIONS:,} idle connections", "user memory B per connection", 0.60, everybody),
         Start("start", "start to first answer", "ms to first answer", 150, everybody),
+        ClosedLoop(
+            "access-log", "access log into a file, 64 connections", CPU_PER_REQUEST, 1.10,
+            (
+                Contestant("fastlb, json", "fastlb", engine=features.default_engine, access_log="json", is_default=True),
+                Contestant("fastlb, combined", "fastlb", engine=features.default_engine, access_log="combined"),
+                Contestant("fastlb, no log", "fastlb", engine=features.default_engine, is_baseline=True),
+            ),
+            is_own=True,
+            note="The bound is held against FastLB without a log. CPU time is that of the whole process, the log's own thread included."),
     ]
     return {row.name: row for row in rows}
 

@@ -11,13 +11,17 @@ public sealed class LoadBenchTests
     public async Task A_small_run_measures_every_proxy()
     {
         var report = await RunningProgram.OutputOf(
-            "python3", s_script, "--fastlb", Repository.FastLbAssembly, "--workloads", "keep-alive-64,fixed-rate", "--engines", "epoll",
+            "python3", s_script, "--fastlb", Repository.FastLbAssembly, "--workloads", "keep-alive-64,fixed-rate,access-log", "--engines", "epoll",
             "--rounds", "1", "--seconds", "1", "--warm-up", "1", "--no-system-calls");
 
         Assert.Contains("FastLB's loops allocated nothing per request", report, StringComparison.Ordinal);
         var throughput = RowsOf(report, "keep-alive-64");
         Assert.Superset(new HashSet<string> { "fastlb epoll", "nginx", "haproxy" }, throughput.Keys.ToHashSet());
         Assert.All(throughput.Values, row => Assert.True(row["CPU us per request"] > 0 && row["requests per second"] > 100));
+
+        var logging = RowsOf(report, "access-log");
+        Assert.Equal(["fastlb, combined", "fastlb, json", "fastlb, no log"], logging.Keys.Order(StringComparer.Ordinal));
+        Assert.All(logging.Values, row => Assert.True(row["CPU us per request"] > 0 && row["requests per second"] > 100));
 
         var latency = RowsOf(report, "fixed-rate");
         Assert.Superset(new HashSet<string> { "no proxy", "fastlb epoll", "nginx", "haproxy" }, latency.Keys.ToHashSet());
