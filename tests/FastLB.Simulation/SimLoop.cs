@@ -330,6 +330,7 @@ internal sealed partial class SimLoop(SimNetwork network, BufferPool buffers, ul
             connect.Socket?.Close(reset: true);
         }
 
+        Invariant.That(!peer.IsTimerArmed, "a peer that has closed waits for no time");
         Call(descriptor, reset ? "closed with a reset" : "closed", 0);
         descriptor.Socket?.Close(reset);
         _descriptors[descriptor.Handle] = null;

@@ -52,10 +52,13 @@ public sealed class SimulationTests
     /// to its client ever again, because only the other lane's answer could have woken it, which waited for its turn.
     /// 15126: a request that had waited behind others of its client went to the worker that was chosen for it at first, which had left since; the pool had been
     /// replaced in between, so its old part was not told.
+    /// 18596: a listener went in the turn in which the connection of a WebSocket had been closed and had not been let go yet, so that it was to be told goodbye, and its timer
+    /// fired when it was gone.
     /// </summary>
     [Theory]
     [InlineData(21165)]
     [InlineData(15126)]
+    [InlineData(18596)]
     public void A_seed_that_once_showed_a_mistake_shows_none(ulong seed) => Live(seed);
 
     private static long? Number(string variable) =>

@@ -1,5 +1,6 @@
 using FastLB.Core;
 using FastLB.Core.Balancing;
+using FastLB.Core.Loop;
 using FastLB.Core.Metrics;
 
 namespace FastLB.Simulation;
@@ -217,6 +218,29 @@ public sealed class WebSocketScenarioTests
     }
 
     [Fact]
+    public void A_WebSocket_that_is_being_closed_when_a_drain_begins_is_told_nothing_and_waits_for_nothing()
+    {
+        // In one of these turns the second end has come, and the loop has not let the connection go yet.
+        for (var turns = 0; turns < 6; turns++)
+        {
+            var stage = new Stage(s_timeouts);
+            var (client, worker, head, _) = Open(stage);
+            client.Socket.ShutdownWrite();
+            stage.Settle();
+            worker.Socket.ShutdownWrite();
+            for (var i = 0; i < turns; i++)
+            {
+                stage.Network.Deliver();
+                stage.Loop.RunTurn();
+            }
+
+            stage.Loop.Post(new Drain(stage));
+            stage.Pass(2_000);
+            Assert.Equal(("", "ended"), (client.Heard[head..], client.End));
+        }
+    }
+
+    [Fact]
     public void A_WebSocket_that_opens_during_the_drain_is_told_as_well()
     {
         var stage = new Stage(s_timeouts);
@@ -293,5 +317,10 @@ public sealed class WebSocketScenarioTests
         public long BytesFromClients => Counters.BytesFromClients;
 
         public long BytesToClients => Counters.BytesToClients;
+    }
+
+    private sealed class Drain(Stage stage) : PostedWork
+    {
+        public override void Run(EventLoop loop) => stage.Proxy.BeginDrain(stage.Http, 100);
     }
 }

@@ -33,7 +33,8 @@ internal sealed partial class HttpExchange
     /// <summary>A WebSocket ends within the window. Of two wishes the earlier one counts; other connections have no way of ending politely.</summary>
     internal void SayGoodbye(ushort code, int windowMs)
     {
-        if (_phase != Phase.Tunnel || !_wantsWebSocket || _relay!.HasToldClient)
+        // One that is being closed stays in the list of open ones until it is, and must not wait for a time.
+        if (_phase != Phase.Tunnel || !_wantsWebSocket || !_client!.IsOpen || _relay!.HasToldClient)
         {
             return;
         }
