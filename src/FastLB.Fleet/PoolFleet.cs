@@ -92,10 +92,10 @@ internal sealed class PoolFleet
     {
         var isOther = !run.StartsTheSameAs(_run);
 
-        // What counts then is what runs: a process that was left behind may be right again.
+        // What counts then is what runs: a process that was left behind may be right again. A slot that waits for its restart need not, because the command is another one.
         var mustReplace = _supervisor.IsRolling
             ? isOther
-            : (isOther || triesAgain) && _supervisor.Slots.Any(slot => slot.Serving is null ? isOther : IsBehind(slot.Serving, run));
+            : (isOther || triesAgain) && _supervisor.Slots.Any(slot => !slot.IsSurplus && (slot.Serving is null ? isOther : IsBehind(slot, run)));
         _run = run;
         if (isOther || triesAgain)
         {
@@ -238,12 +238,15 @@ internal sealed class PoolFleet
         slot.LastExit,
         running?.Worker)
     {
-        IsBehind = running is not null && IsBehind(slot.Serving is { } serving && serving.Key == running.Key ? serving : null, _run),
+        IsBehind = running is not null && slot.Serving?.Key == running.Key && IsBehind(slot, _run),
     };
 
     /// <summary>Whether a process serves that was started by other settings, and no rolling restart is on its way to it.</summary>
-    private bool IsBehind(SlotProcess? serving, RunSettings run) =>
-        serving is not null && !_supervisor.IsRolling && _running.TryGetValue(serving.Key, out var running) && !running.Run.StartsTheSameAs(run);
+    private bool IsBehind(Slot slot, RunSettings run) => !_supervisor.IsRolling && ServesBy(slot) is { } by && !by.StartsTheSameAs(run);
+
+    /// <summary>By which settings the slot's process was started; null when none serves that is to stay.</summary>
+    private RunSettings? ServesBy(Slot slot) =>
+        slot is { IsSurplus: false, Serving: { State: ProcessState.Starting or ProcessState.Ready } serving } && _running.TryGetValue(serving.Key, out var running) ? running.Run : null;
 
     private static string StateText(ProcessState state) => state switch
     {
@@ -350,7 +353,7 @@ internal sealed class PoolFleet
                 _running[new WorkerKey(slot, generation)].Child.Kill();
                 break;
             case FleetEffect.FallBack:
-                _launcher.Run = _running.Values.Select(worker => worker.Run).FirstOrDefault(run => !run.StartsTheSameAs(_run), _run);
+                _launcher.Run = _supervisor.Slots.Select(ServesBy).FirstOrDefault(run => run?.StartsTheSameAs(_run) == false) ?? _run;
                 break;
             case FleetEffect.Log(var severity, var slot, var sentence):
                 Log(severity, slot is { } index ? NameOf(index) : PoolName, sentence);

@@ -14,8 +14,11 @@ public sealed class ListenSockets
     /// </summary>
     private const int DeferSeconds = 1;
 
-    private ListenSockets(Endpoint endpoint, int[] descriptors, bool isInherited, IReadOnlyList<string> refused)
+    private readonly int _backlog;
+
+    private ListenSockets(Endpoint endpoint, int[] descriptors, bool isInherited, int backlog, IReadOnlyList<string> refused)
     {
+        _backlog = backlog;
         Endpoint = endpoint;
         Descriptors = descriptors;
         IsInherited = isInherited;
@@ -34,11 +37,17 @@ public sealed class ListenSockets
     /// <summary>The options that the kernel did not take, each in words for a person. The sockets listen without them.</summary>
     public IReadOnlyList<string> Refused { get; }
 
-    /// <summary>As below, with what the system has for everything that can be chosen.</summary>
-    public static int Open(Endpoint endpoint, int count, bool clientSpeaksFirst, out ListenSockets? sockets) =>
-        Open(endpoint, count, clientSpeaksFirst, ListenOptions.Default, out sockets);
+    /// <summary>Binds and listens, with what the system has for everything that can be chosen. 0 with the sockets, or -errno with nothing left open.</summary>
+    public static int Open(Endpoint endpoint, int count, bool clientSpeaksFirst, out ListenSockets? sockets)
+    {
+        var result = Bind(endpoint, count, clientSpeaksFirst, ListenOptions.Default, out sockets);
+        return result < 0 ? result : sockets!.Listen();
+    }
 
-    /// <summary>Binds and listens. 0 with the sockets, or -errno with nothing left open.</summary>
+    /// <summary>
+    /// Takes the address, without a connection coming yet: nobody else can have it any more, and a client is refused, or goes to the sockets that were there before. 0 with the
+    /// sockets, or -errno with nothing left open.
+    /// </summary>
     /// <param name="endpoint">Where; a port of 0 is any.</param>
     /// <param name="count">How many loops there are.</param>
     /// <param name="clientSpeaksFirst">
@@ -48,16 +57,16 @@ public sealed class ListenSockets
     /// <param name="options">How they are set up.</param>
     /// <param name="sockets">The sockets.</param>
     /// <param name="besideOwn">Whether this process listens there already and the new sockets shall stand beside those (not for unix paths).</param>
-    public static int Open(Endpoint endpoint, int count, bool clientSpeaksFirst, ListenOptions options, out ListenSockets? sockets, bool besideOwn = false)
+    public static int Bind(Endpoint endpoint, int count, bool clientSpeaksFirst, ListenOptions options, out ListenSockets? sockets, bool besideOwn = false)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         sockets = null;
         var descriptors = new List<int>(count);
         var bound = endpoint;
         var setup = new SocketSetup(options);
-        var result = endpoint.IsInherited ? OpenInherited(ref bound, count, setup, descriptors)
-            : endpoint.IsUnix ? OpenUnix(endpoint, count, setup, descriptors)
-            : OpenIp(ref bound, count, clientSpeaksFirst, besideOwn, setup, descriptors);
+        var result = endpoint.IsInherited ? TakeInherited(ref bound, count, setup, descriptors)
+            : endpoint.IsUnix ? BindUnix(endpoint, count, setup, descriptors)
+            : BindIp(ref bound, count, clientSpeaksFirst, besideOwn, setup, descriptors);
         if (result < 0)
         {
             foreach (var descriptor in descriptors)
@@ -68,7 +77,22 @@ public sealed class ListenSockets
             return result;
         }
 
-        sockets = new ListenSockets(bound, [.. descriptors], endpoint.IsInherited, setup.Refused);
+        sockets = new ListenSockets(bound, [.. descriptors], endpoint.IsInherited, setup.Backlog, setup.Refused);
+        return 0;
+    }
+
+    /// <summary>From now on connections come, and wait until a loop accepts them. 0, or -errno. A socket that was given listens already.</summary>
+    public int Listen()
+    {
+        foreach (var descriptor in IsInherited ? [] : Descriptors)
+        {
+            var result = Libc.Listen(descriptor, _backlog);
+            if (result < 0)
+            {
+                return result;
+            }
+        }
+
         return 0;
     }
 
@@ -102,13 +126,13 @@ public sealed class ListenSockets
     /// <summary>Closes a socket that no loop has taken over.</summary>
     public static void Abandon(int descriptor) => Libc.Close(descriptor);
 
-    private static int OpenIp(ref Endpoint endpoint, int count, bool clientSpeaksFirst, bool besideOwn, SocketSetup setup, List<int> descriptors)
+    private static int BindIp(ref Endpoint endpoint, int count, bool clientSpeaksFirst, bool besideOwn, SocketSetup setup, List<int> descriptors)
     {
         // With SO_REUSEPORT a second FastLB of the same user would bind happily and take half of the connections. A first
         // bind without the option finds out whether anybody is there.
         if (!besideOwn)
         {
-            var probe = OpenOne(endpoint, reusePort: false, setup, listen: false);
+            var probe = BindOne(endpoint, reusePort: false, setup);
             if (probe < 0)
             {
                 return probe;
@@ -120,7 +144,7 @@ public sealed class ListenSockets
 
         for (var i = 0; i < count; i++)
         {
-            var descriptor = OpenOne(endpoint, reusePort: true, setup, listen: true);
+            var descriptor = BindOne(endpoint, reusePort: true, setup);
             if (descriptor < 0)
             {
                 return descriptor;
@@ -136,7 +160,7 @@ public sealed class ListenSockets
         return 0;
     }
 
-    private static int OpenInherited(ref Endpoint endpoint, int count, SocketSetup setup, List<int> descriptors)
+    private static int TakeInherited(ref Endpoint endpoint, int count, SocketSetup setup, List<int> descriptors)
     {
         var inherited = InheritedSockets.Find(endpoint.InheritedName!);
         if (inherited < 0)
@@ -149,10 +173,10 @@ public sealed class ListenSockets
         return DuplicateAll(inherited, count, descriptors);
     }
 
-    private static int OpenUnix(Endpoint endpoint, int count, SocketSetup setup, List<int> descriptors)
+    private static int BindUnix(Endpoint endpoint, int count, SocketSetup setup, List<int> descriptors)
     {
         StaleSocket.Remove(endpoint);
-        var first = OpenOne(endpoint, reusePort: false, setup, listen: true);
+        var first = BindOne(endpoint, reusePort: false, setup);
         if (first < 0)
         {
             return first;
@@ -178,7 +202,7 @@ public sealed class ListenSockets
         return 0;
     }
 
-    private static int OpenOne(Endpoint endpoint, bool reusePort, SocketSetup setup, bool listen)
+    private static int BindOne(Endpoint endpoint, bool reusePort, SocketSetup setup)
     {
         var descriptor = Libc.Socket(SocketAddress.FamilyOf(endpoint));
         if (descriptor < 0)
@@ -208,11 +232,6 @@ public sealed class ListenSockets
         {
             // Nobody can connect before it listens, so nobody gets past the permissions.
             result = setup.ApplyToPath(endpoint.UnixPath);
-        }
-
-        if (result >= 0 && listen)
-        {
-            result = Libc.Listen(descriptor, setup.Backlog);
         }
 
         if (result < 0)

@@ -14,9 +14,6 @@ public enum OperatorResult
     Done,
     NotFound,
     Wrong,
-
-    /// <summary>Not now; nothing is wrong with it.</summary>
-    Busy,
 }
 
 /// <summary>What an operator's changes reach of the running server. Any thread but a loop's.</summary>

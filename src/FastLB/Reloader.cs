@@ -75,7 +75,7 @@ internal sealed partial class Reloader : IDisposable
         }
         else if (reading != Reading.Text)
         {
-            _refusal = result.IsCheapToTry ? result.Text : null;
+            _refusal = result.IsCheapToTry && !forgetsChanges ? result.Text : null;
         }
 
         if (!result.IsDone && !(reading == Reading.SameFile && result.Text == before))

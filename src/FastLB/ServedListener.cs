@@ -46,13 +46,13 @@ internal sealed class ServedListener
     /// <summary>What tells in the log when it is full; null where nothing limits it.</summary>
     public WatchedListener? Watched => _places is null ? null : new WatchedListener(Sockets.Endpoint.ToString(), Settings, _places);
 
-    /// <summary>Binds the sockets; nobody accepts from them yet. 0, or -errno with nothing left open.</summary>
+    /// <summary>Takes the address; <see cref="ListenSockets.Listen"/> is still to come. 0, or -errno with nothing left open.</summary>
     /// <param name="besideOwn">Whether FastLB itself listens there already, so that an address in use says nothing.</param>
     /// <param name="total">The places of the whole server.</param>
-    public static int Open(ListenerSettings settings, int loops, bool besideOwn, ConnectionPlaces total, out ServedListener? listener)
+    public static int Bind(ListenerSettings settings, int loops, bool besideOwn, ConnectionPlaces total, out ServedListener? listener)
     {
         listener = null;
-        var result = ListenSockets.Open(settings.Bind, loops, settings.ClientSpeaksFirst, settings.Socket, out var sockets, besideOwn);
+        var result = ListenSockets.Bind(settings.Bind, loops, settings.ClientSpeaksFirst, settings.Socket, out var sockets, besideOwn);
         if (result >= 0)
         {
             listener = new ServedListener(settings, sockets!, loops, total);

@@ -23,6 +23,8 @@ public sealed partial class Server
         await _ended.CancelAsync().ConfigureAwait(false);
         await _reloading.WaitAsync(CancellationToken.None).ConfigureAwait(false);
         _reloading.Release();
+        await _changing.WaitAsync(CancellationToken.None).ConfigureAwait(false);
+        _changing.Release();
         var (settings, _, present) = _running;
         ServedListener[] listeners = [.. present, .. _leaving];
         var open = _proxies.Sum(p => p.Metrics.ConnectionsOpen);

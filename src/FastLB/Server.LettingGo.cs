@@ -64,7 +64,7 @@ public sealed partial class Server
     /// <summary>Does it between reloads, and not at all once FastLB stops, which does it itself.</summary>
     private async Task UnlessStoppingAsync(Func<Task> act)
     {
-        await _reloading.WaitAsync(_endedToken).ConfigureAwait(false);
+        await _changing.WaitAsync(_endedToken).ConfigureAwait(false);
         try
         {
             if (!_draining)
@@ -74,7 +74,7 @@ public sealed partial class Server
         }
         finally
         {
-            _reloading.Release();
+            _changing.Release();
         }
     }
 

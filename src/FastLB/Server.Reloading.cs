@@ -32,17 +32,20 @@ public sealed record ReloadResult(bool IsDone, string Text)
 /// </summary>
 public sealed partial class Server
 {
-    /// <summary>Less than the commands wait for an answer.</summary>
-    private const int LongestWaitForReloadMs = 3_000;
-
+    /// <summary>One reload at a time, from its beginning to its end.</summary>
     private readonly SemaphoreSlim _reloading = new(1, 1);
+
+    /// <summary>Held while anything changes: by a reload except while it waits for workers, by an operator, by what goes.</summary>
+    private readonly SemaphoreSlim _changing = new(1, 1);
     private readonly CancellationTokenSource _ended = new();
     private readonly CancellationToken _endedToken;
     private readonly ConcurrentDictionary<string, int> _wantedInstances = [];
 
-    // Only who holds the semaphore touches these two.
+    // Only who holds the second semaphore touches these.
     private readonly List<ServedListener> _leaving = [];
     private readonly List<(Pool Pool, RunSettings Run)> _retiring = [];
+    private (Pool Pool, RunSettings Run)[] _arriving = [];
+    private int _asked;
 
     /// <summary>Serves these settings from now on. Never throws for what the settings say; nothing changes unless the answer says so.</summary>
     /// <param name="next">Checked and complete.</param>
@@ -54,10 +57,12 @@ public sealed partial class Server
             return new ReloadResult(false, "FastLB is stopping");
         }
 
+        // One that waits for workers waits no longer: something newer has come.
+        var number = Interlocked.Increment(ref _asked);
         await _reloading.WaitAsync().ConfigureAwait(false);
         try
         {
-            return _draining ? new ReloadResult(false, "FastLB is stopping") : await ReloadOnceAsync(next, forgetsChanges).ConfigureAwait(false);
+            return _draining ? new ReloadResult(false, "FastLB is stopping") : await ReloadOnceAsync(next, forgetsChanges, number).ConfigureAwait(false);
         }
         finally
         {
@@ -65,39 +70,92 @@ public sealed partial class Server
         }
     }
 
-    private async Task<ReloadResult> ReloadOnceAsync(Settings next, bool forgetsChanges)
+    private async Task<ReloadResult> ReloadOnceAsync(Settings next, bool forgetsChanges, int number)
     {
         // 1. The difference.
-        var before = _running;
-        var plan = ReloadPlan.Between(before.Settings, next);
+        var plan = ReloadPlan.Between(_running.Settings, next);
 
-        if (!forgetsChanges && AddedWorkerThatComesBack(before, plan) is { } circle)
+        // 2. Listeners that come, and 3. pools that come.
+        ServedListener[] added = [];
+        var refusal = await ChangingAsync(() => Task.FromResult(WhyNotBegun(plan, forgetsChanges, out added))).ConfigureAwait(false);
+        if (refusal is not null)
         {
-            return new ReloadResult(false, circle);
+            return new ReloadResult(false, refusal);
         }
 
-        // 2. Listeners that come.
-        ServedListener[] added;
+        var startsWorkers = _arriving.Length > 0;
+        refusal = await WhyNotReadyAsync(number).ConfigureAwait(false);
+        return await ChangingAsync(async () =>
+        {
+            refusal ??= (forgetsChanges ? null : AddedWorkerThatComesBack(_running, plan)) ?? WhyNotListening(added);
+            if (refusal is not null)
+            {
+                Abandon(added);
+                LetArrivingGo();
+                return new ReloadResult(false, refusal) { IsCheapToTry = !startsWorkers };
+            }
+
+            return await TakeOverAsync(next, forgetsChanges, plan, added).ConfigureAwait(false);
+        }).ConfigureAwait(false);
+    }
+
+    /// <summary>Does it while nobody else changes anything.</summary>
+    private async Task<T> ChangingAsync<T>(Func<Task<T>> change)
+    {
+        await _changing.WaitAsync().ConfigureAwait(false);
         try
         {
-            added = BindAll(plan.Added, _threads.Length, [.. before.Listeners, .. _leaving]);
+            return await change().ConfigureAwait(false);
+        }
+        finally
+        {
+            _changing.Release();
+        }
+    }
+
+    /// <summary>Takes the addresses that come and lets the workers that come start. Null, or why that cannot be, and nothing is left of it.</summary>
+    private string? WhyNotBegun(ReloadPlan plan, bool forgetsChanges, out ServedListener[] added)
+    {
+        added = [];
+        if (!forgetsChanges && AddedWorkerThatComesBack(_running, plan) is { } circle)
+        {
+            return circle;
+        }
+
+        try
+        {
+            added = BindAll(plan.Added, _threads.Length, [.. _running.Listeners, .. _leaving]);
         }
         catch (ServerStartException failure)
         {
-            return new ReloadResult(false, failure.Message);
+            return failure.Message;
         }
 
-        // 3. Pools that come.
-        var retiring = _retiring.Select(r => r.Run.PoolName).ToHashSet();
-        var arriving = plan.Pools
-            .Where(p => p is { Run: not null, RunBefore: null } && !retiring.Contains(p.Name))
-            .Select(p => (Pool: MakePool(p.Settings!, _threads.Length, before: null), Run: p.Run!))
-            .ToArray();
-        if (await WhyNotReadyAsync(arriving).ConfigureAwait(false) is { } problem)
+        if (WhyNotStarted(plan) is { } problem)
         {
             Abandon(added);
-            return new ReloadResult(false, problem) { IsCheapToTry = false };
+            return problem;
         }
+
+        return null;
+    }
+
+    private static string? WhyNotListening(ServedListener[] added)
+    {
+        try
+        {
+            ListenAll(added);
+            return null;
+        }
+        catch (ServerStartException failure)
+        {
+            return failure.Message;
+        }
+    }
+
+    private async Task<ReloadResult> TakeOverAsync(Settings next, bool forgetsChanges, ReloadPlan plan, ServedListener[] added)
+    {
+        var before = _running;
 
         // 4. Pools that stay. What cannot change while FastLB runs stays as it is, and is told again at the next reload.
         if (forgetsChanges)
@@ -109,19 +167,26 @@ public sealed partial class Server
             }
         }
 
-        var arrived = arriving.ToDictionary(a => a.Pool.Name, a => a.Pool);
+        var arrived = _arriving.ToDictionary(a => a.Pool.Name, a => a.Pool);
         Pool[] pools = [.. plan.Pools.Where(p => p.Kind != PoolChangeKind.Removed).Select(change => arrived.GetValueOrDefault(change.Name) ?? TakeOver(change, before, forgetsChanges))];
         foreach (var pool in arrived.Values)
         {
             pool.Published = TellLoops;
         }
 
+        _arriving = [];
         var kept = before.Listeners.Where(l => plan.Kept.Any(k => ReloadPlan.HasSameSockets(k, l.Settings))).ToArray();
         var removed = before.Listeners.Except(kept).ToArray();
         _total.Limit = next.MaxConnections;
         foreach (var listener in kept)
         {
             listener.Use(plan.Kept.First(k => k.Bind.Equals(listener.Settings.Bind)));
+        }
+
+        foreach (var listener in added)
+        {
+            // The limit of all of them may have come with it.
+            listener.Use(listener.Settings);
         }
 
         var settings = next with { Engine = before.Settings.Engine, Loops = before.Settings.Loops, Spin = before.Settings.Spin, Admin = before.Settings.Admin, AccessLog = before.Settings.AccessLog, IsWatched = before.Settings.IsWatched };
@@ -148,9 +213,9 @@ public sealed partial class Server
 
         // 6. The fleet. Pools that go keep their workers until nobody is sent there any more.
         Pool[] gone = [.. before.Pools.Where(p => pools.All(now => now.Name != p.Name))];
-        KeepOnly(pools);
         _retiring.RemoveAll(r => settings.Runs.Any(run => run.PoolName == r.Run.PoolName));
-        _retiring.AddRange(gone.SelectMany(p => before.Settings.Runs.Where(r => r.PoolName == p.Name).Select(r => (p, r))));
+        _retiring.AddRange(gone.SelectMany(p => before.Settings.Runs.Where(r => r.PoolName == p.Name).Select(r => (p, AsWanted(r)))));
+        KeepOnly(settings);
         var stopped = _fleet.Processes.Where(p => p.IsBehind).Select(p => p.PoolName).Distinct().ToArray();
         var note = TellFleet(triesAgain: true) + (stopped.Length == 0 ? "" : $"; the last rolling restart of {string.Join(", ", stopped)} had stopped; what is not as configured is replaced");
 
@@ -185,24 +250,6 @@ public sealed partial class Server
         return null;
     }
 
-    /// <summary>What an operator has changed of a pool, as the configuration stands now.</summary>
-    private IEnumerable<OperatorChange> ChangesOf(Pool pool)
-    {
-        var run = _running.Settings.Runs.FirstOrDefault(r => r.PoolName == pool.Name);
-        return OperatorChange.Of(pool, run is not null && _wantedInstances.TryGetValue(pool.Name, out var wanted) ? wanted : null, run?.Instances ?? 0);
-    }
-
-    /// <summary>A clause when an operator's changes stand over what has just been read, so that nobody wonders why the file does not hold.</summary>
-    private string WhatStays()
-    {
-        string[] names =
-        [
-            .. _running.Pools.SelectMany(ChangesOf).Select(change => change.Name),
-            .. _running.Listeners.SelectMany(l => l.Switches.All).Where(s => s.Word != MaintenanceWord.Configured).Select(s => $"route {s.Name} maintenance").Distinct(),
-        ];
-        return names.Length == 0 ? "" : $"; the operator's changes stay: {string.Join(", ", names)}";
-    }
-
     /// <summary>Completes when every loop has done what was posted to it before.</summary>
     private Task EveryLoopAsync()
     {
@@ -211,63 +258,12 @@ public sealed partial class Server
         return passed.Task;
     }
 
-    /// <summary>An operator's change and a reload wait for each other, so that neither is made to something that the other has just replaced.</summary>
-    private OperatorAnswer Exclusively(Func<OperatorAnswer> change)
-    {
-        if (!_reloading.Wait(LongestWaitForReloadMs))
-        {
-            return new OperatorAnswer(OperatorResult.Busy, "a reload waits for the workers of new pools; try again when it is done");
-        }
-
-        try
-        {
-            return _draining ? new OperatorAnswer(OperatorResult.Wrong, "FastLB is stopping") : change();
-        }
-        finally
-        {
-            _reloading.Release();
-        }
-    }
-
-    /// <summary>Lets the fleet run another number of a pool's workers than is configured, or, with null, as many as are. False when it runs none. Within <see cref="Exclusively"/>.</summary>
-    private bool TryScale(string poolName, int? instances)
-    {
-        if (_running.Settings.Runs.All(r => r.PoolName != poolName))
-        {
-            return false;
-        }
-
-        if (instances is { } wanted)
-        {
-            _wantedInstances[poolName] = wanted;
-        }
-        else
-        {
-            _wantedInstances.TryRemove(poolName, out _);
-        }
-
-        TellFleet();
-        return true;
-    }
-
-    private IEnumerable<string> RouteNames() =>
-        _running.Listeners.SelectMany(l => l.Settings.Routes).Select(r => r.Name).OfType<string>().Distinct();
-
-    private bool TryMaintain(string route, MaintenanceWord word)
-    {
-        var isThere = false;
-        foreach (var listener in _running.Listeners)
-        {
-            isThere |= listener.Switches.TrySet(route, word);
-        }
-
-        return isThere;
-    }
-
     private Pool TakeOver(PoolChange change, Running before, bool forgetsChanges)
     {
-        var present = Array.Find(before.Pools, p => p.Name == change.Name);
-        if (present is not null && forgetsChanges && !present.Overlay.IsNone)
+        // One that comes back while its workers are still on their way out begins with them, and without what an operator had said of them.
+        var retiring = change is { Run: not null, RunBefore: null } ? _retiring.Find(r => r.Run.PoolName == change.Name).Pool : null;
+        var present = retiring ?? Array.Find(before.Pools, p => p.Name == change.Name);
+        if (present is not null && (forgetsChanges || retiring is not null) && !present.Overlay.IsNone)
         {
             present.Change(_ => PoolOverlay.None);
         }
@@ -284,21 +280,25 @@ public sealed partial class Server
 
         var pool = MakePool(change.Settings!, _threads.Length, present);
         pool.Published = TellLoops;
-        if (change is { Run: not null, RunBefore: not null })
+        if (retiring is not null || change is { Run: not null, RunBefore: not null })
         {
             // The fleet publishes to the old one until it is told, after the loops.
-            present?.PassOnTo(pool);
+            present!.PassOnTo(pool);
         }
 
         return pool;
     }
 
     /// <summary>What was made and said for pools by their names, so that names that come and go do not add up. A pool that comes back begins anew.</summary>
-    private void KeepOnly(Pool[] pools)
+    private void KeepOnly(Settings settings)
     {
-        foreach (var gone in _wantedInstances.Keys.Concat(_madeSecrets.Keys).Except(pools.Select(p => p.Name)).ToArray())
+        foreach (var gone in _wantedInstances.Keys.Except(settings.Runs.Select(r => r.PoolName)).ToArray())
         {
             _wantedInstances.TryRemove(gone, out _);
+        }
+
+        foreach (var gone in _madeSecrets.Keys.Except(settings.Pools.Select(p => p.Name)).ToArray())
+        {
             _madeSecrets.Remove(gone);
         }
     }

@@ -62,6 +62,7 @@ public sealed partial class Server : IAsyncDisposable
         _total = new ConnectionPlaces(settings.MaxConnections);
         InheritedSockets.Claim();
         var listeners = BindAll(settings.Listeners, loopCount);
+        ListenAll(listeners);
         _running = new Running(settings, pools, listeners);
 
         // 2. Loops.
@@ -175,7 +176,21 @@ public sealed partial class Server : IAsyncDisposable
         await DrainAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
         _fleet.Dispose();
         _reloading.Dispose();
+        _changing.Dispose();
         _ended.Dispose();
+    }
+
+    /// <exception cref="ServerStartException">One of them cannot be listened on.</exception>
+    private static void ListenAll(IReadOnlyList<ServedListener> listeners)
+    {
+        foreach (var listener in listeners)
+        {
+            var result = listener.Sockets.Listen();
+            if (result < 0)
+            {
+                throw new ServerStartException(BindFailure.Describe(listener.Settings.Bind, -result));
+            }
+        }
     }
 
     /// <summary>They were bound for nothing: no loop has taken them over.</summary>
@@ -210,11 +225,13 @@ public sealed partial class Server : IAsyncDisposable
         foreach (var settings in listeners)
         {
             var besideOwn = own?.Any(l => Overlap(l.Sockets.Endpoint, settings.Bind)) == true;
-            var result = ServedListener.Open(settings, loopCount, besideOwn, _total, out var listener);
+            var result = ServedListener.Bind(settings, loopCount, besideOwn, _total, out var listener);
             if (result < 0)
             {
                 Abandon(opened);
-                throw new ServerStartException(BindFailure.Describe(settings.Bind, -result));
+                throw new ServerStartException(besideOwn && settings.Bind.IsUnix
+                    ? $"cannot listen on {settings.Bind}: FastLB itself still listens there, in another way; take the listener out, reload, and put it in again"
+                    : BindFailure.Describe(settings.Bind, -result));
             }
 
             opened.Add(listener!);
@@ -249,10 +266,14 @@ public sealed partial class Server : IAsyncDisposable
         [
             .. running.Settings.Runs.Select(run => (
                 Array.Find(running.Pools, p => p.Name == run.PoolName)!,
-                run with { Instances = _wantedInstances.GetValueOrDefault(run.PoolName, run.Instances) })),
+                AsWanted(run))),
             .. _retiring,
+            .. _arriving,
         ];
     }
+
+    /// <summary>With as many workers as an operator wants.</summary>
+    private RunSettings AsWanted(RunSettings run) => run with { Instances = _wantedInstances.GetValueOrDefault(run.PoolName, run.Instances) };
 
     /// <summary>Idle connections close within this, when they are to go.</summary>
     private static int IdleWindowMs(Settings settings) => Math.Min(LongestIdleWindowMs, settings.DrainMs / 10);

@@ -68,7 +68,6 @@ internal static class OperatorRoutes
                 {
                     OperatorResult.Done => StatusCodes.Status200OK,
                     OperatorResult.NotFound => StatusCodes.Status404NotFound,
-                    OperatorResult.Busy => StatusCodes.Status409Conflict,
                     _ => StatusCodes.Status400BadRequest,
                 },
                 answer.Text);

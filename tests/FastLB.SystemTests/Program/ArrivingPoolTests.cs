@@ -55,13 +55,21 @@ public abstract class ArrivingPoolTests(string engine) : TestsOfAnEngine(engine)
         await using var fastlb = await FastLbUnderTest.Start(serving);
         var pid = (int)(await fastlb.Workers())[0]["pid"]!;
         var broken = serving
-            .Replace("[{ bind: LISTEN, pool: app }]", "[{ bind: LISTEN, pool: broken }, { bind: LISTEN1, pool: app }]", StringComparison.Ordinal)
-            .Replace("pools: {", "pools: { broken: { run: { command: [sh, -c, exit 7], instances: 2, readyTimeout: 500ms } },", StringComparison.Ordinal);
+            .Replace("[{ bind: LISTEN, pool: app }]", "[{ bind: LISTEN, backlog: 77, pool: broken }, { bind: LISTEN1, pool: app }]", StringComparison.Ordinal)
+            .Replace("pools: {", "pools: { broken: { run: { command: [sh, -c, exit 7], instances: 2, readyTimeout: 10m } },", StringComparison.Ordinal);
 
-        var (status, text) = await fastlb.Reload(broken);
+        // Sockets with other options are bound beside those that serve, and take nobody from them while it waits.
+        var reloading = fastlb.Reload(broken);
+        while (!reloading.IsCompleted)
+        {
+            using var newcomer = await RawClient.Connect(fastlb.Endpoint);
+            Assert.Equal(200, (await newcomer.Get("/")).Status);
+        }
 
+        var (status, text) = await reloading;
         Assert.Equal(HttpStatusCode.BadRequest, status);
-        Assert.Contains("pool broken: no worker became ready within 0.5 s (readyTimeout); the last one exited with status 7", text, StringComparison.Ordinal);
+        Assert.Contains("; the last one exited with status 7", text, StringComparison.Ordinal);
+        Assert.Contains("pool broken: no worker is ready after ", text, StringComparison.Ordinal);
         await Eventually.True(() => fastlb.Program.Errors.Contains("not reloaded, and nothing has changed: pool broken", StringComparison.Ordinal), "the refusal in the log");
         Assert.Equal(pid, (int)(await fastlb.Workers())[0]["pid"]!);
         Assert.Single((await fastlb.Status())["pools"]!.AsArray());
@@ -70,24 +78,38 @@ public abstract class ArrivingPoolTests(string engine) : TestsOfAnEngine(engine)
         await Assert.ThrowsAnyAsync<System.Net.Sockets.SocketException>(() => RawClient.Connect(new IPEndPoint(IPAddress.Loopback, fastlb.PortOf("LISTEN1"))));
 
         // The same with a command that works is taken, although the pool was refused a moment ago.
-        (status, text) = await fastlb.Reload(broken.Replace("[sh, -c, exit 7]", "DEMO", StringComparison.Ordinal).Replace("500ms", "10s", StringComparison.Ordinal));
+        (status, text) = await fastlb.Reload(broken.Replace("[sh, -c, exit 7]", "DEMO", StringComparison.Ordinal));
         Assert.True(status == HttpStatusCode.OK, text);
         Assert.Equal(200, (await client.Get("/")).Status);
     }
 
     [Fact]
-    public async Task While_workers_are_waited_for_an_operator_is_told_to_come_back_and_a_stop_waits_for_nobody()
+    public async Task While_workers_are_waited_for_operators_change_things_a_newer_configuration_comes_first_and_a_stop_waits_for_nobody()
     {
         var serving = Configuration("app", "run: { command: DEMO, instances: 1 }");
         await using var fastlb = await FastLbUnderTest.Start(serving);
-        await fastlb.Write(serving.Replace("pools: {", "pools: { silent: { run: { command: [sleep, \"1000\"], instances: 1, readyTimeout: 10m } },", StringComparison.Ordinal));
+        var waiting = serving
+            .Replace("pool: app }]", "pool: app }, { bind: LISTEN1, pool: silent }]", StringComparison.Ordinal)
+            .Replace("pools: {", "pools: { silent: { run: { command: [sleep, \"1000\"], instances: 1, readyTimeout: 10m } },", StringComparison.Ordinal);
+        await fastlb.Write(waiting);
         fastlb.Program.Signal("HUP");
         await Eventually.True(() => fastlb.Program.Errors.Contains("the workers of silent start first", StringComparison.Ordinal), "the reload", () => fastlb.Program.Errors);
 
         using var http = new HttpClient();
         using var answer = await http.PutAsync(fastlb.Admin("/pools/app/strategy"), new StringContent("round-robin"));
-        Assert.Equal((HttpStatusCode.Conflict, "a reload waits for the workers of new pools; try again when it is done"), (answer.StatusCode, (await answer.Content.ReadAsStringAsync()).TrimEnd()));
+        Assert.Equal("pool app chooses by round-robin now, before by two-choices", (await answer.Content.ReadAsStringAsync()).TrimEnd());
 
+        // The listener that waits with it takes nobody.
+        var early = new IPEndPoint(IPAddress.Loopback, fastlb.PortOf("LISTEN1"));
+        await Assert.ThrowsAnyAsync<System.Net.Sockets.SocketException>(() => RawClient.Connect(early));
+
+        var (status, text) = await fastlb.Reload(serving.Replace("instances: 1", "instances: 2", StringComparison.Ordinal));
+        Assert.Equal((HttpStatusCode.OK, "reloaded: changed pool app; the operator's changes stay: app strategy"), (status, text.TrimEnd()));
+        await Eventually.True(() => fastlb.Program.Errors.Contains("another configuration came before the workers of silent were ready", StringComparison.Ordinal), "the end of the older one");
+
+        await fastlb.Write(waiting);
+        fastlb.Program.Signal("HUP");
+        await Eventually.True(() => fastlb.Program.Errors.Split("the workers of silent start first").Length == 3, "the same once more", () => fastlb.Program.Errors);
         fastlb.Program.Signal("TERM");
         await fastlb.Program.Exit(TimeSpan.FromSeconds(30));
         Assert.Equal(0, fastlb.Program.ExitCode);
