@@ -57,6 +57,19 @@ public abstract partial class KernelLoop : EventLoop, IDisposable
         return waitMs;
     }
 
+    /// <summary>A send begins: its buffer is the loop's until it has completed.</summary>
+    private protected static void NoteSend(Peer peer, LoopBuffer buffer, int start, int end)
+    {
+        ref var state = ref peer.State;
+        Invariant.That(peer.IsOpen, "only an open peer sends");
+        Invariant.That((state.Flags & PeerFlags.SendOutstanding) == 0, "one send is outstanding per peer");
+        Invariant.That(start >= 0 && start < end && end <= buffer.Memory.Length, "a send has bytes and stays in its buffer");
+        state.Flags |= PeerFlags.SendOutstanding;
+        state.SendBuffer = buffer;
+        state.SendOffset = start;
+        state.SendEnd = end;
+    }
+
     private protected bool IsTimerDue => Timers.MillisecondsToNext(NowMs) == 0;
 
     /// <summary>After the sleep, or instead of it.</summary>

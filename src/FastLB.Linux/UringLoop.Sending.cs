@@ -9,14 +9,7 @@ public sealed unsafe partial class UringLoop
 {
     public override void Send(Peer peer, LoopBuffer buffer, int start, int end)
     {
-        ref var state = ref peer.State;
-        Invariant.That(peer.IsOpen, "only an open peer sends");
-        Invariant.That((state.Flags & PeerFlags.SendOutstanding) == 0, "one send is outstanding per peer");
-        Invariant.That(start >= 0 && start < end && end <= buffer.Memory.Length, "a send has bytes and stays in its buffer");
-        state.Flags |= PeerFlags.SendOutstanding;
-        state.SendBuffer = buffer;
-        state.SendOffset = start;
-        state.SendEnd = end;
+        NoteSend(peer, buffer, start, end);
         SubmitSend(peer, 0);
     }
 
