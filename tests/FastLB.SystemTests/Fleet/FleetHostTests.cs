@@ -227,6 +227,29 @@ public class FleetHostTests
     }
 
     [Fact]
+    public async Task A_worker_that_is_too_many_and_finishes_its_requests_is_no_reason_to_restart_the_others()
+    {
+        using var fleet = new FleetFixture(FleetFixture.Workers(2));
+        fleet.Host.Start();
+        await fleet.ReadyAsync(2);
+        var leaving = fleet.Published(1)!;
+        leaving.Begin(0);
+        var wanted = FleetFixture.Workers(1);
+        wanted = wanted with { Environment = [.. wanted.Environment, new("COLOUR", "blue")] };
+        fleet.Host.Use([(fleet.Pool, wanted)]);
+        await Eventually.True(() => fleet.Log.Has("app rolling restart finished") && fleet.InSlot(0, "ready") is { Generation: 2 }, "the new command", fleet.Log.ToString);
+        Assert.Equal((1, false), (fleet.InSlot(1, "draining")!.Generation, fleet.Processes.Any(process => process.IsBehind)));
+
+        fleet.Host.Use([(fleet.Pool, wanted)], triesAgain: true);
+
+        // What is asked of the fleet is done in order, so the other is done when this one has gone.
+        leaving.End(0, failed: false);
+        await Eventually.True(() => fleet.Log.Has("app/1 generation 1 stopped"), "the end of the worker that was too many", fleet.Log.ToString);
+        Assert.Equal(2, Assert.Single(fleet.Pool.Workers.Ready).Generation);
+        Assert.Single(fleet.Log.Lines, line => line.Text.Contains("rolling restart of", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void An_unknown_pool_is_named_with_those_that_there_are()
     {
         using var fleet = new FleetFixture(FleetFixture.Workers(1));
