@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Text;
 
 namespace FastLB.Tests.Programs;
 
@@ -10,6 +11,8 @@ internal sealed class ProgramProcess : IAsyncDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly Process _process;
+    private readonly StringBuilder _said = new();
+    private readonly SemaphoreSlim _lines = new(0);
     private readonly Task<string> _error;
     private readonly Task<string> _output;
 
@@ -17,7 +20,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
     {
         _process = process;
         Port = port;
-        _error = process.StandardError.ReadToEndAsync();
+        _error = ReadErrorsAsync();
         _output = process.StandardOutput.ReadToEndAsync();
     }
 
@@ -28,7 +31,10 @@ internal sealed class ProgramProcess : IAsyncDisposable
     /// <summary>Starts <c>fastlb</c> with the arguments, and does not wait for anything.</summary>
     public static ProgramProcess Start(int port, IEnumerable<string> arguments, params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardError = true, RedirectStandardOutput = true };
+        // Whoever runs the tests in the background of a shell ignores SIGINT, and so would the program, for that is inherited.
+        var start = new ProcessStartInfo("env") { RedirectStandardError = true, RedirectStandardOutput = true };
+        start.ArgumentList.Add("--default-signal=INT");
+        start.ArgumentList.Add("dotnet");
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "fastlb.dll"));
         foreach (var argument in arguments)
         {
@@ -81,6 +87,15 @@ internal sealed class ProgramProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Until it has written this to its standard error.</summary>
+    public async Task WaitUntilItSaysAsync(string text)
+    {
+        while (!Said().Contains(text, StringComparison.Ordinal))
+        {
+            Assert.True(await _lines.WaitAsync(Patience), $"the program says '{text}'; it said:\n{Said()}");
+        }
+    }
+
     public void Send(string signal)
     {
         using var kill = Process.Start("kill", [$"-{signal}", $"{Id}"]);
@@ -94,6 +109,29 @@ internal sealed class ProgramProcess : IAsyncDisposable
         using var patience = new CancellationTokenSource(Patience);
         await _process.WaitForExitAsync(patience.Token);
         return (_process.ExitCode, await _output, await _error);
+    }
+
+    private async Task<string> ReadErrorsAsync()
+    {
+        while (await _process.StandardError.ReadLineAsync() is { } line)
+        {
+            lock (_said)
+            {
+                _said.AppendLine(line);
+            }
+
+            _lines.Release();
+        }
+
+        return Said();
+    }
+
+    private string Said()
+    {
+        lock (_said)
+        {
+            return _said.ToString();
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -19,13 +19,14 @@ public class ProgramProcessTests
         await program.WaitUntilItAnswersAsync("/healthz");
 
         program.Send("HUP");
+        await program.WaitUntilItSaysAsync("FastLB was started without a file, so there is nothing to read again");
         program.Send("USR2");
+        await program.WaitUntilItSaysAsync("rolling restart of 1 worker begins");
         await program.WaitUntilItAnswersAsync("/healthz");
         program.Send(signal);
 
         var (exit, _, error) = await program.EndAsync();
         Assert.True(exit == 0, error);
-        Assert.Contains("FastLB was started without a file, so there is nothing to read again", error, StringComparison.Ordinal);
         Assert.Contains($"SIG{signal}: what runs is finished, then FastLB stops", error, StringComparison.Ordinal);
     }
 
