@@ -172,6 +172,9 @@ internal static unsafe partial class Libc
 
     internal static int KillGroup(int processGroup, int signal) => Check(kill(-processGroup, signal));
 
+    /// <summary>The signal does what it does to a process that never said anything about it.</summary>
+    internal static void RestoreDefault(int number) => signal(number, 0);
+
     /// <summary>Both ends are close-on-exec and blocking.</summary>
     internal static int Pipe(out int readEnd, out int writeEnd)
     {
@@ -273,6 +276,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc")]
     private static partial int kill(int pid, int signal);
+
+    [LibraryImport("libc")]
+    private static partial nint signal(int number, nint handler);
 
     [LibraryImport("libc")]
     private static partial int pipe2(int* ends, int flags);

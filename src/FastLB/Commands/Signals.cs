@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using FastLB.Linux;
 
 namespace FastLB.Commands;
 
@@ -28,6 +29,7 @@ internal sealed class Signals : IDisposable
     {
         _stopWish = new StopWish(time);
         _log = log;
+        HangUpSignal.Heed();
         _registrations =
         [
             PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnStop),

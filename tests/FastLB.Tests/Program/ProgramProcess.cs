@@ -29,12 +29,19 @@ internal sealed class ProgramProcess : IAsyncDisposable
     public int Port { get; }
 
     /// <summary>Starts <c>fastlb</c> with the arguments, and does not wait for anything.</summary>
-    public static ProgramProcess Start(int port, IEnumerable<string> arguments, params (string Name, string Value)[] environment)
-    {
+    public static ProgramProcess Start(int port, IEnumerable<string> arguments, params (string Name, string Value)[] environment) =>
         // Whoever runs the tests in the background of a shell ignores SIGINT, and so would the program, for that is inherited.
-        var start = new ProcessStartInfo("env") { RedirectStandardError = true, RedirectStandardOutput = true };
-        start.ArgumentList.Add("--default-signal=INT");
-        start.ArgumentList.Add("dotnet");
+        StartBy(["env", "--default-signal=INT"], port, arguments, environment);
+
+    /// <summary>The same by another program, which becomes this one.</summary>
+    public static ProgramProcess StartBy(string[] by, int port, IEnumerable<string> arguments, params (string Name, string Value)[] environment)
+    {
+        var start = new ProcessStartInfo(by[0]) { RedirectStandardError = true, RedirectStandardOutput = true, RedirectStandardInput = true };
+        foreach (var argument in by.Skip(1).Append("dotnet"))
+        {
+            start.ArgumentList.Add(argument);
+        }
+
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "fastlb.dll"));
         foreach (var argument in arguments)
         {

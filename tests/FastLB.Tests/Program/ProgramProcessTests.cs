@@ -31,6 +31,19 @@ public class ProgramProcessTests
     }
 
     [Fact]
+    public async Task SIGHUP_is_heard_also_where_whoever_started_the_program_ignores_it()
+    {
+        var admin = ProgramProcess.FreePort();
+        await using var program = ProgramProcess.StartBy(
+            ["nohup"], admin, ["run", "--listen", $"127.0.0.1:{ProgramProcess.FreePort()}", "--admin", $"127.0.0.1:{admin}", "--instances", "1", "--", "sleep", "1000"]);
+        await program.WaitUntilItAnswersAsync("/healthz");
+
+        program.Send("HUP");
+
+        await program.WaitUntilItSaysAsync("SIGHUP: the configuration is read again");
+    }
+
+    [Fact]
     public async Task An_admin_address_in_use_ends_the_start_with_1_and_says_who_uses_it()
     {
         await using var worker = await ProgramProcess.StartDemoWorkerAsync();
