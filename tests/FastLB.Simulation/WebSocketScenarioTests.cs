@@ -112,6 +112,31 @@ public sealed class WebSocketScenarioTests
     }
 
     [Fact]
+    public void What_a_client_says_after_its_worker_was_told_does_not_come_behind_the_close_frame()
+    {
+        // The worker reads nothing, and four bytes of the frame have room.
+        const int room = 512;
+        var stage = new Stage(s_timeouts, mood: new NetworkMood { WorkerSocketBytes = room });
+        var (client, worker, _, head) = Open(stage);
+        client.Say("\u0082\u00FE\u0001\u00F4\u0000\u0000\u0000\u0000" + new string('x', room - 4 - 8));
+        stage.Settle();
+        stage.Proxy.BeginDrain(100);
+        stage.Pass(3_002);
+        client.Say(MaskedHi);
+        stage.Settle();
+
+        var heard = worker.Heard[head..];
+        for (var before = -1; before != heard.Length; heard = worker.Heard[head..])
+        {
+            before = heard.Length;
+            stage.Settle();
+        }
+
+        Assert.Equal((room - 4) + 8, heard.Length);
+        Assert.Equal("\u0088\u0082", heard[^8..^6]);
+    }
+
+    [Fact]
     public void A_worker_that_leaves_first_does_not_cost_the_client_its_time_to_answer()
     {
         _stage.Proxy.BeginDrain(100);

@@ -69,7 +69,7 @@ public sealed partial class Relay
             (isToClient ? ref counters.MessagesToClients : ref counters.MessagesFromClients) += frames.Messages - before;
         }
 
-        return (isToClient ? _clientTold : _upstreamGone) ? 0 : at;
+        return (isToClient ? _clientTold : _upstreamGone || _upstreamTold) ? 0 : at;
     }
 
     /// <summary>Puts the close frame in, if it is due and a frame has just ended. True when it is on its way.</summary>
