@@ -125,6 +125,18 @@ public abstract class ReloadTests(string engine) : TestsOfAnEngine(engine)
     }
 
     [Fact]
+    public async Task A_listener_that_comes_with_the_limit_of_all_connections_keeps_to_it()
+    {
+        await using var fastlb = await FastLbUnderTest.Start(Plain);
+        await fastlb.Reload("maxConnections: 1\n" + Plain.Replace("pool: app }]", "pool: app }, { bind: LISTEN1, pool: app }]", StringComparison.Ordinal));
+        var added = new IPEndPoint(IPAddress.Loopback, fastlb.PortOf("LISTEN1"));
+        using var one = await RawClient.Connect(added);
+        Assert.Equal(200, (await one.Get("/")).Status);
+        using var tooMany = await RawClient.Connect(added);
+        Assert.Equal(503, (await tooMany.Get("/")).Status);
+    }
+
+    [Fact]
     public async Task A_listener_and_its_pool_that_go_together_answer_clients_that_ask_once_more()
     {
         const string other = """
