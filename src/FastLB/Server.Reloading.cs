@@ -217,7 +217,8 @@ public sealed partial class Server
         _retiring.AddRange(gone.SelectMany(p => before.Settings.Runs.Where(r => r.PoolName == p.Name).Select(r => (p, AsWanted(r)))));
         KeepOnly(settings);
         var stopped = _fleet.Processes.Where(p => p.IsBehind).Select(p => p.PoolName).Distinct().ToArray();
-        var note = TellFleet(triesAgain: true) + (stopped.Length == 0 ? "" : $"; the last rolling restart of {string.Join(", ", stopped)} had stopped; what is not as configured is replaced");
+        TellFleet(triesAgain: true);
+        var note = stopped.Length == 0 ? "" : $"; the last rolling restart of {string.Join(", ", stopped)} had stopped; what is not as configured is replaced";
 
         // 7. What goes.
         if (removed.Length > 0 || gone.Length > 0)
@@ -303,23 +304,9 @@ public sealed partial class Server
         }
     }
 
-    private string TellFleet(bool triesAgain = false)
-    {
-        try
-        {
-            StartFleet(() => _fleet.Use(RunsOf(_running), triesAgain));
-            return "";
-        }
-        catch (ServerStartException failure)
-        {
-            LogNotReloaded(failure.Message);
-            return $"; but the fleet could not start: {failure.Message}";
-        }
-    }
+    /// <summary>It runs already wherever it has something to run: pools that come have started it.</summary>
+    private void TellFleet(bool triesAgain = false) => _fleet.Use(RunsOf(_running), triesAgain);
 
     [LoggerMessage(LogLevel.Information, "reloaded: {changes}")]
     private partial void LogReloaded(string changes);
-
-    [LoggerMessage(LogLevel.Error, "not reloaded, and nothing has changed: {problem}")]
-    private partial void LogNotReloaded(string problem);
 }
